@@ -1,0 +1,1 @@
+//! Where samples come from: folders, tables, archives, known sets; splits and the loader.

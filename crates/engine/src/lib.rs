@@ -1,0 +1,1 @@
+//! Lowers and binds a graph to a program that runs without allocating.

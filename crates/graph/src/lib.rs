@@ -1,0 +1,1 @@
+//! Structure of networks: operators, shapes, gradients, surgery, ONNX.

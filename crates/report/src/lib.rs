@@ -1,0 +1,1 @@
+//! Numbers and pictures become curves, matrices, sheets and drawings.

@@ -1,0 +1,1 @@
+//! svertka: convolutional networks on a CPU.

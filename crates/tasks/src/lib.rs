@@ -1,0 +1,1 @@
+//! A task pairs an input with a target: files to samples, loss, decoding, metrics.

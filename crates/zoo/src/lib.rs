@@ -1,0 +1,1 @@
+//! Functions that return the graphs of known networks, and a table of their cards.
