@@ -1,0 +1,90 @@
+use super::*;
+
+/// Applies every operation of the trait to `a`, `b`, `c`.
+struct EveryOperation<'a>(&'a [f32; 8], &'a [f32; 8], &'a [f32; 8]);
+
+impl Kernel for EveryOperation<'_> {
+    type Output = Vec<[f32; 8]>;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> Self::Output {
+        assert_eq!(L::COUNT, 8);
+        // SAFETY: each array holds eight values.
+        let [a, b, c] = [self.0, self.1, self.2].map(|x| unsafe { lanes.load(x.as_ptr()) });
+        let results = [
+            lanes.add(a, b),
+            lanes.sub(a, b),
+            lanes.mul(a, b),
+            lanes.div(a, b),
+            lanes.mul_add(a, b, c),
+            lanes.max(a, b),
+            lanes.min(a, b),
+            lanes.where_positive(a, b),
+            lanes.splat(lanes.sum(a)),
+            // SAFETY: three values can be read.
+            unsafe { lanes.load_first(self.0.as_ptr(), 3) },
+        ];
+        results
+            .into_iter()
+            .map(|vector| {
+                let mut out = [0.0; 8];
+                // SAFETY: eight values fit.
+                unsafe { lanes.store(out.as_mut_ptr(), vector) };
+                out
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn instruction_sets_agree_lane_by_lane() {
+    // Small integers: every sum and product is exact, so rounding cannot hide a difference.
+    let a = [3.0, -1.0, 0.0, 5.0, -7.0, 2.0, 8.0, -4.0];
+    let b = [1.0, 2.0, -4.0, 8.0, 0.5, -2.0, 4.0, -0.25];
+    let c = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
+    let expected: Vec<[f32; 8]> = vec![
+        std::array::from_fn(|i| a[i] + b[i]),
+        std::array::from_fn(|i| a[i] - b[i]),
+        std::array::from_fn(|i| a[i] * b[i]),
+        std::array::from_fn(|i| a[i] / b[i]),
+        std::array::from_fn(|i| a[i] * b[i] + c[i]),
+        std::array::from_fn(|i| f32::max(a[i], b[i])),
+        std::array::from_fn(|i| f32::min(a[i], b[i])),
+        std::array::from_fn(|i| if a[i] > 0.0 { b[i] } else { 0.0 }),
+        [a.iter().sum(); 8],
+        std::array::from_fn(|i| if i < 3 { a[i] } else { 0.0 }),
+    ];
+    for isa in Isa::available() {
+        assert_eq!(isa.run(EveryOperation(&a, &b, &c)), expected, "{isa:?}");
+    }
+}
+
+struct StoreFirst<'a>(&'a mut [f32; 8], usize);
+
+impl Kernel for StoreFirst<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        // SAFETY: the array holds eight values and the count is at most eight.
+        unsafe { lanes.store_first(self.0.as_mut_ptr(), lanes.splat(9.0), self.1) };
+    }
+}
+
+#[test]
+fn a_partial_store_leaves_the_rest_alone() {
+    for isa in Isa::available() {
+        for count in 0..=8 {
+            let mut out = [1.0; 8];
+            isa.run(StoreFirst(&mut out, count));
+            assert!(out.iter().enumerate().all(|(i, &x)| x == if i < count { 9.0 } else { 1.0 }), "{isa:?}");
+        }
+    }
+}
+
+#[test]
+fn names_are_parsed_and_an_unknown_one_lists_what_there_is() {
+    assert_eq!("scalar".parse(), Ok(Isa::SCALAR));
+    let error = "neon2".parse::<Isa>().unwrap_err().to_string();
+    assert!(error.contains("neon2") && error.contains("scalar"), "{error}");
+}
