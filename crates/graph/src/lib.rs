@@ -1,1 +1,17 @@
 //! Structure of networks: operators, shapes, gradients, surgery, ONNX.
+//!
+//! A [`Graph`] is structure and can be built, printed, counted, cut, joined, saved and compared without running it;
+//! [`Parameters`] are values. The crate computes integers only: no arithmetic on weights, no threads, no clocks.
+
+mod error;
+mod graph;
+pub mod infer;
+pub mod op;
+mod parameters;
+mod shape;
+
+pub use error::GraphError;
+pub use graph::{Graph, Initialiser, Node, NodeId, Origin, Parameter, Role, Value, ValueId};
+pub use op::Op;
+pub use parameters::{Parameters, Tensor, TensorData};
+pub use shape::{DataType, Dim, Shape, Sizes, TensorType};
