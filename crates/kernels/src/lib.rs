@@ -13,10 +13,15 @@
 //! - Callers own memory. A kernel writes into slices it is given and says beforehand how much scratch it needs.
 //! - `_into` writes a whole output, `_in_place` overwrites its input, `_accumulate` adds to what is there.
 
+pub mod activation;
+pub mod conv;
+mod epilogue;
+pub mod gemm;
 mod machine;
 pub mod simd;
 mod threads;
 
+pub use epilogue::{Epilogue, Store};
 pub use machine::Machine;
 pub use simd::Isa;
 pub use threads::{SharedMut, Threads};
