@@ -3,15 +3,19 @@
 //! A [`Graph`] is structure and can be built, printed, counted, cut, joined, saved and compared without running it;
 //! [`Parameters`] are values. The crate computes integers only: no arithmetic on weights, no threads, no clocks.
 
+mod differentiate;
 mod error;
 mod graph;
 pub mod infer;
 pub mod op;
 mod parameters;
 mod shape;
+mod training;
 
+pub use differentiate::{Backward, Differentiated, Rule, Rules, differentiate};
 pub use error::GraphError;
 pub use graph::{Graph, Initialiser, Node, NodeId, Origin, Parameter, Role, Value, ValueId};
 pub use op::Op;
 pub use parameters::{Parameters, Tensor, TensorData};
 pub use shape::{DataType, Dim, Shape, Sizes, TensorType};
+pub use training::{TrainingForm, training_form, with_loss};

@@ -4,6 +4,8 @@ mod internal;
 mod shaping;
 mod window;
 
+pub use shaping::reduce_axes;
+
 use crate::{
     DataType, Dim, Op, Shape, TensorType,
     op::{Gemm, Reduction, SoftmaxCrossEntropyLoss, Target},
@@ -122,8 +124,11 @@ fn require(holds: bool, reason: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(reason()) }
 }
 
-/// The axis as an index from the front.
-pub(crate) fn normalize_axis(axis: i64, rank: usize) -> Result<usize, String> {
+/// The axis as an index from the front; negative counts from the end.
+///
+/// # Errors
+/// A sentence, if there is no such axis.
+pub fn normalize_axis(axis: i64, rank: usize) -> Result<usize, String> {
     let index = if axis < 0 { axis.checked_add(rank as i64) } else { Some(axis) };
     index
         .and_then(|index| usize::try_from(index).ok())

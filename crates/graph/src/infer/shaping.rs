@@ -201,7 +201,10 @@ pub(super) fn unsqueeze(unsqueeze: &Unsqueeze, input: &Shape) -> Result<Shape, S
 }
 
 /// The axes a reduction goes over, in order; all of them where none are named.
-pub(crate) fn reduce_axes(reduce: &Reduce, rank: usize) -> Result<Vec<usize>, String> {
+///
+/// # Errors
+/// A sentence, if an axis does not exist or is named twice.
+pub fn reduce_axes(reduce: &Reduce, rank: usize) -> Result<Vec<usize>, String> {
     if reduce.axes.is_empty() { Ok((0..rank).collect()) } else { axes(&reduce.axes, rank) }
 }
 
