@@ -15,13 +15,26 @@
 
 pub mod activation;
 pub mod conv;
+pub mod dropout;
+pub mod elementwise;
 mod epilogue;
 pub mod gemm;
+pub mod layout;
+pub mod loss;
 mod machine;
+pub mod norm;
+pub mod optimiser;
+pub mod pool;
+mod problem;
+pub mod random;
+pub mod resize;
 pub mod simd;
+pub mod softmax;
 mod threads;
+mod vector;
 
 pub use epilogue::{Epilogue, Store};
 pub use machine::Machine;
+pub use problem::ProblemError;
 pub use simd::Isa;
 pub use threads::{SharedMut, Threads};

@@ -57,6 +57,21 @@ pub trait Lanes: Copy + Send + Sync {
     fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a` where `x > 0`, else 0 (0 where `x` is NaN).
     fn where_positive(self, x: Self::Vector, a: Self::Vector) -> Self::Vector;
+    /// `x` where `a > b`, else `y` (`y` where either is NaN). Lanes of `x` and `y` are moved as bits, so they may carry
+    /// integers.
+    fn select_greater(
+        self,
+        a: Self::Vector,
+        b: Self::Vector,
+        x: Self::Vector,
+        y: Self::Vector,
+    ) -> Self::Vector;
+    /// The square root, correctly rounded.
+    fn sqrt(self, a: Self::Vector) -> Self::Vector;
+    /// The nearest integer, ties to even, of values below 2^22 in magnitude.
+    fn round(self, a: Self::Vector) -> Self::Vector;
+    /// `2^a` of integers from -126 to 127.
+    fn exp2_integer(self, a: Self::Vector) -> Self::Vector;
     /// The sum of all lanes, in a fixed order.
     fn sum(self, a: Self::Vector) -> f32;
 }

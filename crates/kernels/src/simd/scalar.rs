@@ -94,6 +94,33 @@ impl Lanes for Scalar {
     }
 
     #[inline(always)]
+    fn select_greater(
+        self,
+        a: Self::Vector,
+        b: Self::Vector,
+        x: Self::Vector,
+        y: Self::Vector,
+    ) -> Self::Vector {
+        std::array::from_fn(|lane| if a[lane] > b[lane] { x[lane] } else { y[lane] })
+    }
+
+    #[inline(always)]
+    fn sqrt(self, a: Self::Vector) -> Self::Vector {
+        a.map(f32::sqrt)
+    }
+
+    /// Adding 1.5 * 2^23 pushes the fraction out of the significand; the library's rounding is a call for every lane.
+    #[inline(always)]
+    fn round(self, a: Self::Vector) -> Self::Vector {
+        a.map(|a| (a + 12_582_912.0) - 12_582_912.0)
+    }
+
+    #[inline(always)]
+    fn exp2_integer(self, a: Self::Vector) -> Self::Vector {
+        a.map(|a| f32::from_bits(((a as i32 + 127) as u32) << 23))
+    }
+
+    #[inline(always)]
     fn sum(self, a: Self::Vector) -> f32 {
         ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]))
     }

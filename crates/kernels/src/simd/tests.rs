@@ -20,6 +20,10 @@ impl Kernel for EveryOperation<'_> {
             lanes.max(a, b),
             lanes.min(a, b),
             lanes.where_positive(a, b),
+            lanes.select_greater(a, b, c, a),
+            lanes.sqrt(lanes.mul(c, c)),
+            lanes.round(b),
+            lanes.exp2_integer(a),
             lanes.splat(lanes.sum(a)),
             // SAFETY: three values can be read.
             unsafe { lanes.load_first(self.0.as_ptr(), 3) },
@@ -51,6 +55,10 @@ fn instruction_sets_agree_lane_by_lane() {
         std::array::from_fn(|i| f32::max(a[i], b[i])),
         std::array::from_fn(|i| f32::min(a[i], b[i])),
         std::array::from_fn(|i| if a[i] > 0.0 { b[i] } else { 0.0 }),
+        std::array::from_fn(|i| if a[i] > b[i] { c[i] } else { a[i] }),
+        c,
+        b.map(f32::round_ties_even),
+        a.map(f32::exp2),
         [a.iter().sum(); 8],
         std::array::from_fn(|i| if i < 3 { a[i] } else { 0.0 }),
     ];

@@ -1,0 +1,156 @@
+use crate::simd::{Kernel, Lanes};
+use crate::vector::{CHUNK, load, store};
+use crate::{Machine, SharedMut};
+
+/// Adam and AdamW. With `g` the scaled gradient and `t` the step from 1:
+///
+/// ```text
+/// g = g + weight_decay w                       (Adam)
+/// w = w - learning_rate weight_decay w         (AdamW: `decoupled`)
+/// m = beta1 m + (1 - beta1) g
+/// v = beta2 v + (1 - beta2) g²
+/// w = w - learning_rate / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+/// ```
+///
+/// Source: PyTorch's `torch.optim.Adam` and `AdamW` (without `amsgrad`); Kingma and Ba 2014,
+/// <https://arxiv.org/abs/1412.6980>; Loshchilov and Hutter 2017, <https://arxiv.org/abs/1711.05101>.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adam {
+    /// Step length; 1e-3 by default.
+    pub learning_rate: f32,
+    /// How much of the two moments stays; 0.9 and 0.999 by default.
+    pub betas: [f32; 2],
+    /// Added to the root, outside of it and after its correction; 1e-8 by default.
+    pub epsilon: f32,
+    /// By default 0 for Adam, 0.01 for AdamW.
+    pub weight_decay: f32,
+    /// Whether weights decay by themselves (AdamW) or through the gradient (Adam).
+    pub decoupled: bool,
+}
+
+/// The moments of a parameter, as long as it, zero before the first step.
+#[derive(Debug)]
+pub struct Moments<'a> {
+    /// Moving mean of the gradient, `m`.
+    pub mean: &'a mut [f32],
+    /// Moving mean of its square, `v`.
+    pub square: &'a mut [f32],
+}
+
+impl Adam {
+    /// PyTorch's `Adam` with its defaults.
+    pub fn new(learning_rate: f32) -> Self {
+        Self { learning_rate, betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.0, decoupled: false }
+    }
+
+    /// PyTorch's `AdamW` with its defaults.
+    pub fn adamw(learning_rate: f32) -> Self {
+        Self { weight_decay: 0.01, decoupled: true, ..Self::new(learning_rate) }
+    }
+
+    /// Step `step`, counted from 1.
+    ///
+    /// # Panics
+    /// If the lengths differ, or `step` is 0.
+    pub fn step(
+        &self,
+        machine: &Machine,
+        step: u64,
+        gradient_scale: f32,
+        weights: &mut [f32],
+        gradients: &[f32],
+        moments: &mut Moments<'_>,
+    ) {
+        assert!(step > 0, "steps are counted from 1");
+        let lengths = [gradients.len(), moments.mean.len(), moments.square.len()];
+        assert_eq!(lengths, [weights.len(); 3], "one gradient and two moments for each weight");
+        let numbers = self.numbers(step, gradient_scale);
+        let (means, squares) = (SharedMut::new(&mut *moments.mean), SharedMut::new(&mut *moments.square));
+        machine.threads.run_chunks(weights, CHUNK, |index, weights| {
+            let (start, len) = (index * CHUNK, weights.len());
+            // SAFETY: each task has a chunk of its own.
+            let (m, v) = unsafe { (means.slice(start, len), squares.slice(start, len)) };
+            let g = &gradients[start..start + len];
+            machine.isa.run(Step { numbers, weights, g, m, v });
+        });
+    }
+
+    /// What a step computes with, worked out in f64.
+    fn numbers(&self, step: u64, gradient_scale: f32) -> Numbers {
+        let (rate, decay) = (f64::from(self.learning_rate), f64::from(self.weight_decay));
+        let [beta1, beta2] = self.betas.map(f64::from);
+        let corrections = [beta1, beta2].map(|beta| 1.0 - beta.powf(step as f64));
+        Numbers {
+            gradient_scale,
+            coupled_decay: if self.decoupled { 0.0 } else { self.weight_decay },
+            shrink: if self.decoupled { (1.0 - rate * decay) as f32 } else { 1.0 },
+            betas: self.betas,
+            rests: [(1.0 - beta1) as f32, (1.0 - beta2) as f32],
+            step_length: (-rate / corrections[0]) as f32,
+            root_scale: (1.0 / corrections[1].sqrt()) as f32,
+            epsilon: self.epsilon,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Numbers {
+    gradient_scale: f32,
+    coupled_decay: f32,
+    /// What weights are multiplied with first.
+    shrink: f32,
+    betas: [f32; 2],
+    /// `1 - beta`.
+    rests: [f32; 2],
+    /// Negative.
+    step_length: f32,
+    root_scale: f32,
+    epsilon: f32,
+}
+
+struct Step<'a> {
+    numbers: Numbers,
+    weights: &'a mut [f32],
+    g: &'a [f32],
+    m: &'a mut [f32],
+    v: &'a mut [f32],
+}
+
+impl Kernel for Step<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let numbers = self.numbers;
+        let len = self.weights.len();
+        assert!([self.g.len(), self.m.len(), self.v.len()] == [len; 3]);
+        for at in (0..len).step_by(L::COUNT) {
+            let count = L::COUNT.min(len - at);
+            // SAFETY: `at + count` is at most the length of all four.
+            unsafe {
+                let [w_at, m_at, v_at] =
+                    [&mut *self.weights, &mut *self.m, &mut *self.v].map(|x| x.as_mut_ptr().add(at));
+                let g = load(lanes, self.g.as_ptr().add(at), count);
+                let old = [w_at, m_at, v_at].map(|x| load(lanes, x, count));
+                let [w, m, v] = numbers.step(lanes, g, old);
+                store(lanes, w_at, w, count);
+                store(lanes, m_at, m, count);
+                store(lanes, v_at, v, count);
+            }
+        }
+    }
+}
+
+impl Numbers {
+    #[inline(always)]
+    fn step<L: Lanes>(&self, lanes: L, g: L::Vector, [w, m, v]: [L::Vector; 3]) -> [L::Vector; 3] {
+        let by = |x, factor: f32| lanes.mul(x, lanes.splat(factor));
+        let g = lanes.mul_add(w, lanes.splat(self.coupled_decay), by(g, self.gradient_scale));
+        let w = by(w, self.shrink);
+        let m = lanes.mul_add(m, lanes.splat(self.betas[0]), by(g, self.rests[0]));
+        let v = lanes.mul_add(v, lanes.splat(self.betas[1]), by(lanes.mul(g, g), self.rests[1]));
+        let root = lanes.mul_add(lanes.sqrt(v), lanes.splat(self.root_scale), lanes.splat(self.epsilon));
+        let w = lanes.mul_add(lanes.div(m, root), lanes.splat(self.step_length), w);
+        [w, m, v]
+    }
+}

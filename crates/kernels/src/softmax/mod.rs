@@ -1,0 +1,300 @@
+//! Softmax and its logarithm along one axis.
+
+pub mod reference;
+
+use crate::Machine;
+use crate::activation::math::exp;
+use crate::problem::{ProblemError, positive};
+use crate::simd::{Kernel, Lanes};
+use crate::vector::{CHUNK, load, store};
+
+/// Softmax along the middle axis of `[outer, axis, inner]`: `exp(x - max) / sum exp(x - max)`.
+///
+/// For channels-last pictures and for rows of logits `inner` is 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Softmax {
+    axis: usize,
+    inner: usize,
+}
+
+impl Softmax {
+    /// Along an axis of `axis` values, `inner` values apart from each other.
+    ///
+    /// # Errors
+    /// Sizes of 0.
+    pub fn new(axis: usize, inner: usize) -> Result<Self, ProblemError> {
+        Ok(Self { axis: positive(axis, "softmax's axis")?, inner: positive(inner, "softmax's inner size")? })
+    }
+
+    /// Values along the axis.
+    pub fn axis(&self) -> usize {
+        self.axis
+    }
+
+    /// Values between neighbours along the axis.
+    pub fn inner(&self) -> usize {
+        self.inner
+    }
+
+    /// Values of `outer` blocks.
+    pub fn len(&self, outer: usize) -> usize {
+        outer * self.axis * self.inner
+    }
+
+    /// Softmax of `outer` blocks.
+    ///
+    /// # Panics
+    /// If a slice is shorter than `outer` blocks.
+    pub fn softmax_into(&self, machine: &Machine, outer: usize, x: &[f32], y: &mut [f32]) {
+        self.run(machine, outer, [x], y, Rule::Softmax);
+    }
+
+    /// Its logarithm, `x - max - ln sum exp(x - max)`.
+    ///
+    /// # Panics
+    /// If a slice is shorter than `outer` blocks.
+    pub fn log_softmax_into(&self, machine: &Machine, outer: usize, x: &[f32], y: &mut [f32]) {
+        self.run(machine, outer, [x], y, Rule::LogSoftmax);
+    }
+
+    /// The gradient of softmax from its output: `dx = y (dy - sum dy y)`.
+    ///
+    /// # Panics
+    /// If a slice is shorter than `outer` blocks.
+    pub fn softmax_gradient_into(
+        &self,
+        machine: &Machine,
+        outer: usize,
+        y: &[f32],
+        dy: &[f32],
+        dx: &mut [f32],
+    ) {
+        self.run(machine, outer, [y, dy], dx, Rule::SoftmaxGradient);
+    }
+
+    /// The gradient of the logarithm from its output: `dx = dy - exp(y) sum dy`.
+    ///
+    /// # Panics
+    /// If a slice is shorter than `outer` blocks.
+    pub fn log_softmax_gradient_into(
+        &self,
+        machine: &Machine,
+        outer: usize,
+        y: &[f32],
+        dy: &[f32],
+        dx: &mut [f32],
+    ) {
+        self.run(machine, outer, [y, dy], dx, Rule::LogSoftmaxGradient);
+    }
+
+    fn run<const K: usize>(
+        &self,
+        machine: &Machine,
+        outer: usize,
+        inputs: [&[f32]; K],
+        out: &mut [f32],
+        rule: Rule,
+    ) {
+        let block = self.len(1);
+        let chunk = (CHUNK / block).max(1) * block;
+        machine.threads.run_chunks(&mut out[..self.len(outer)], chunk, |index, out| {
+            let range = index * chunk..index * chunk + out.len();
+            let inputs: [&[f32]; K] = inputs.map(|input| &input[range.clone()]);
+            let (first, second) = (inputs[0], inputs[K - 1]);
+            machine.isa.run(Blocks { softmax: self, first, second, out, rule });
+        });
+    }
+}
+
+/// What is computed. The gradients read the output as `first` and its gradient as `second`.
+#[derive(Clone, Copy)]
+enum Rule {
+    Softmax,
+    LogSoftmax,
+    SoftmaxGradient,
+    LogSoftmaxGradient,
+}
+
+/// Some whole blocks.
+struct Blocks<'a> {
+    softmax: &'a Softmax,
+    first: &'a [f32],
+    second: &'a [f32],
+    out: &'a mut [f32],
+    rule: Rule,
+}
+
+impl Kernel for Blocks<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let Softmax { axis, inner } = *self.softmax;
+        let blocks = self.first.chunks(axis * inner).zip(self.second.chunks(axis * inner));
+        for ((first, second), out) in blocks.zip(self.out.chunks_mut(axis * inner)) {
+            if inner == 1 {
+                let registers = axis.div_ceil(L::COUNT);
+                Strip { start: 0, step: L::COUNT, registers, end: axis, along: true }
+                    .run(lanes, self.rule, first, second, out);
+                continue;
+            }
+            for start in (0..inner).step_by(L::COUNT) {
+                Strip { start, step: inner, registers: axis, end: inner, along: false }
+                    .run(lanes, self.rule, first, second, out);
+            }
+        }
+    }
+}
+
+/// The registers that one sum runs over.
+struct Strip {
+    /// Index of the first register.
+    start: usize,
+    /// From one register to the next.
+    step: usize,
+    registers: usize,
+    /// End of the data that registers must not cross: of the axis, or of each line across it.
+    end: usize,
+    /// Whether registers lie along the axis, so that their lanes belong together, or across it.
+    along: bool,
+}
+
+impl Strip {
+    #[inline(always)]
+    fn run<L: Lanes>(&self, lanes: L, rule: Rule, first: &[f32], second: &[f32], out: &mut [f32]) {
+        match rule {
+            Rule::Softmax | Rule::LogSoftmax => self.forward(lanes, rule, first, out),
+            Rule::SoftmaxGradient => {
+                let dot =
+                    self.sum(lanes, |i| lanes.mul(self.read(lanes, first, i), self.read(lanes, second, i)));
+                for i in 0..self.registers {
+                    let centred = lanes.sub(self.read(lanes, second, i), dot);
+                    self.write(lanes, out, i, lanes.mul(self.read(lanes, first, i), centred));
+                }
+            }
+            Rule::LogSoftmaxGradient => {
+                let sum = self.sum(lanes, |i| self.read(lanes, second, i));
+                for i in 0..self.registers {
+                    let share = lanes.mul(exp(lanes, self.read(lanes, first, i)), sum);
+                    self.write(lanes, out, i, lanes.sub(self.read(lanes, second, i), share));
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn forward<L: Lanes>(&self, lanes: L, rule: Rule, x: &[f32], y: &mut [f32]) {
+        let max = self.max(lanes, x);
+        let exponential = |i| exp(lanes, lanes.sub(self.read(lanes, x, i), max));
+        if let Rule::LogSoftmax = rule {
+            let logarithm =
+                map_lanes(lanes, self.sum(lanes, |i| self.present(lanes, i, exponential(i))), f32::ln);
+            for i in 0..self.registers {
+                self.write(lanes, y, i, lanes.sub(lanes.sub(self.read(lanes, x, i), max), logarithm));
+            }
+            return;
+        }
+        let mut sum = lanes.splat(0.0);
+        for i in 0..self.registers {
+            let value = self.present(lanes, i, exponential(i));
+            self.write(lanes, y, i, value);
+            sum = lanes.add(sum, value);
+        }
+        let factor = lanes.div(lanes.splat(1.0), self.join(lanes, sum));
+        for i in 0..self.registers {
+            self.write(lanes, y, i, lanes.mul(self.read(lanes, y, i), factor));
+        }
+    }
+
+    /// The sum of `term(register)`; terms must be 0 in absent lanes.
+    #[inline(always)]
+    fn sum<L: Lanes>(&self, lanes: L, term: impl Fn(usize) -> L::Vector) -> L::Vector {
+        let mut sum = lanes.splat(0.0);
+        for i in 0..self.registers {
+            sum = lanes.add(sum, term(i));
+        }
+        self.join(lanes, sum)
+    }
+
+    /// Adds up the lanes where they belong together.
+    #[inline(always)]
+    fn join<L: Lanes>(&self, lanes: L, sum: L::Vector) -> L::Vector {
+        if self.along { lanes.splat(lanes.sum(sum)) } else { sum }
+    }
+
+    /// The maximum; an absent lane holds the first value of its register, which changes nothing.
+    #[inline(always)]
+    fn max<L: Lanes>(&self, lanes: L, x: &[f32]) -> L::Vector {
+        let mut max = lanes.splat(f32::NEG_INFINITY);
+        for i in 0..self.registers {
+            let (at, count) = self.place::<L>(i);
+            let value = if self.along && count < L::COUNT {
+                lanes.splat(x[at..at + count].iter().copied().fold(f32::NEG_INFINITY, f32::max))
+            } else {
+                self.read(lanes, x, i)
+            };
+            max = lanes.max(max, value);
+        }
+        if self.along { lanes.splat(fold_lanes(lanes, max, f32::max)) } else { max }
+    }
+
+    /// Zero in the lanes of register `i` that are absent.
+    #[inline(always)]
+    fn present<L: Lanes>(&self, lanes: L, i: usize, value: L::Vector) -> L::Vector {
+        let count = self.place::<L>(i).1;
+        if count == L::COUNT {
+            return value;
+        }
+        let mut values = [0.0; MOST_LANES];
+        // SAFETY: no register has more lanes than `values` has places.
+        unsafe {
+            lanes.store_first(values.as_mut_ptr(), value, count);
+            lanes.load(values.as_ptr())
+        }
+    }
+
+    /// Index and number of values of register `i`.
+    #[inline(always)]
+    fn place<L: Lanes>(&self, i: usize) -> (usize, usize) {
+        let offset = if self.along { i * self.step } else { self.start };
+        (self.start + i * self.step, L::COUNT.min(self.end - offset))
+    }
+
+    #[inline(always)]
+    fn read<L: Lanes>(&self, lanes: L, x: &[f32], i: usize) -> L::Vector {
+        let (at, count) = self.place::<L>(i);
+        let x = &x[at..at + count];
+        // SAFETY: `x` has `count` values, at most a register.
+        unsafe { load(lanes, x.as_ptr(), count) }
+    }
+
+    #[inline(always)]
+    fn write<L: Lanes>(&self, lanes: L, y: &mut [f32], i: usize, value: L::Vector) {
+        let (at, count) = self.place::<L>(i);
+        let y = &mut y[at..at + count];
+        // SAFETY: `y` has `count` places.
+        unsafe { store(lanes, y.as_mut_ptr(), value, count) };
+    }
+}
+
+/// No instruction set has wider registers.
+const MOST_LANES: usize = 64;
+
+#[inline(always)]
+fn map_lanes<L: Lanes>(lanes: L, value: L::Vector, f: impl Fn(f32) -> f32) -> L::Vector {
+    let mut values = [1.0; MOST_LANES];
+    // SAFETY: no register has more lanes than `values` has places.
+    unsafe {
+        lanes.store(values.as_mut_ptr(), value);
+        values[..L::COUNT].iter_mut().for_each(|value| *value = f(*value));
+        lanes.load(values.as_ptr())
+    }
+}
+
+#[inline(always)]
+fn fold_lanes<L: Lanes>(lanes: L, value: L::Vector, f: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut values = [0.0; MOST_LANES];
+    // SAFETY: no register has more lanes than `values` has places.
+    unsafe { lanes.store(values.as_mut_ptr(), value) };
+    values[1..L::COUNT].iter().fold(values[0], |folded, &value| f(folded, value))
+}
