@@ -1,1 +1,15 @@
 //! Lowers and binds a graph to a program that runs without allocating.
+//!
+//! Two engines: [`cpu`] compiles, [`reference`](mod@reference) walks the graph with the f64 twins of the kernels.
+
+pub mod cpu;
+mod error;
+mod gradients;
+mod optimiser;
+mod state;
+
+pub use error::EngineError;
+pub use gradients::Gradients;
+pub use optimiser::{Adam, Optimiser, Sgd};
+pub use state::{Entry, State};
+pub use svertka_kernels::{Isa, Machine};

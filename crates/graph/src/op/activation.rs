@@ -48,9 +48,12 @@ impl Activation {
 
     /// Whether the gradient is computed from the function's output; otherwise from its input.
     ///
-    /// From the output where possible: the input need not be kept then. `Clip` reads its input because an output that
-    /// equals a bound says nothing of which side of the kink it came from.
+    /// From the output wherever it tells the sides of a kink apart: the input need not be kept then.
     pub fn gradient_reads_output(&self) -> bool {
-        matches!(self, Activation::Relu | Activation::Sigmoid | Activation::Tanh)
+        match self {
+            Activation::HardSwish => false,
+            Activation::LeakyRelu { alpha } => *alpha > 0.0,
+            _ => true,
+        }
     }
 }

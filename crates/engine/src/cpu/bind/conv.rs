@@ -1,0 +1,264 @@
+use super::{Binder, Bound, Packer, Pictures};
+use crate::{
+    EngineError, State,
+    cpu::{
+        context::Context,
+        plan::{FoldedNorm, FusedConv, FusedSource, Home, Layout, Slot, Step},
+        workspace::Packed,
+    },
+};
+use svertka_graph::op::{self, PadMode};
+use svertka_kernels::{
+    Epilogue,
+    activation::Activation,
+    conv::{
+        Border, BorderMode, ConvInputGradientPlan, ConvPlan, ConvProblem, ConvShape, ConvWeightGradientPlan,
+        Layout as SourceLayout, Packing, Pictures as Batch, Source,
+    },
+};
+
+/// Sizes of a convolution from `x` (as the convolution itself sees it, already padded) to `channels` outputs.
+fn problem(
+    binder: &Binder,
+    step: &Step,
+    conv: &op::Conv,
+    x: Pictures,
+    out_channels: usize,
+) -> Result<ConvProblem, EngineError> {
+    let shape = ConvShape {
+        batch: x.batch,
+        in_channels: x.channels,
+        out_channels,
+        input: x.size,
+        kernel: two(&conv.window.kernel_shape),
+        groups: conv.group,
+        strides: two(&conv.window.strides),
+        dilations: two(&conv.window.dilations),
+        pads: four(&conv.window.pads),
+    };
+    ConvProblem::new(shape).map_err(|error| binder.unsupported(step, error))
+}
+
+/// One spatial axis becomes the width of a picture of height 1.
+fn two(values: &[usize]) -> [usize; 2] {
+    if let [height, width] = values { [*height, *width] } else { [1, values[0]] }
+}
+
+/// Begins and ends.
+fn four(pads: &[usize]) -> [usize; 4] {
+    if let [top, left, bottom, right] = pads {
+        [*top, *left, *bottom, *right]
+    } else {
+        [0, pads[0], 0, pads[1]]
+    }
+}
+
+/// How the kernel reads its input, and the input as the convolution sees it.
+struct Reading {
+    source: Source,
+    pictures: Pictures,
+    /// Factor and summand per channel of a fused normalisation.
+    affine: Option<(Vec<f32>, Vec<f32>)>,
+}
+
+impl Reading {
+    fn new(binder: &Binder, x: Slot, fused: &FusedSource) -> Self {
+        let mut pictures = binder.pictures(x);
+        let planar =
+            binder.plan.values[x].layout == Layout::Planar && pictures.channels > 1 && pictures.pixels() > 1;
+        let layout = if planar { SourceLayout::Planar } else { SourceLayout::ChannelsLast };
+        let border = fused.pad.as_ref().map(border);
+        if let Some(Border { pads: [top, left, bottom, right], .. }) = border {
+            pictures.size = [pictures.size[0] + top + bottom, pictures.size[1] + left + right];
+        }
+        let affine = fused.normalise.as_ref().map(|normalise| {
+            let scale: Vec<f32> = normalise.deviation.iter().map(|deviation| 1.0 / deviation).collect();
+            let shift = normalise.mean.iter().zip(&scale).map(|(mean, scale)| -mean * scale).collect();
+            (scale, shift)
+        });
+        Self { source: Source { layout, affine: affine.is_some(), border }, pictures, affine }
+    }
+}
+
+fn border(pad: &op::Pad) -> Border {
+    let rank = pad.pads.len() / 2;
+    let by = |axis: usize| usize::try_from(pad.pads[axis]).unwrap_or(0);
+    let pads = if rank == 4 { [by(2), by(3), by(6), by(7)] } else { [0, by(2), 0, by(5)] };
+    let mode = match pad.mode {
+        PadMode::Constant(value) => BorderMode::Constant(value),
+        PadMode::Reflect => BorderMode::Reflect,
+        PadMode::Edge => BorderMode::Edge,
+        PadMode::Wrap => BorderMode::Wrap,
+    };
+    Border { pads, mode }
+}
+
+fn batch<'a>(cx: &'a Context<'_>, x: Slot, affine: Option<&'a (Vec<f32>, Vec<f32>)>) -> Batch<'a> {
+    match affine {
+        Some((scale, shift)) => Batch::with_affine(cx.rows, cx.read(x), scale, shift),
+        None => Batch::new(cx.rows, cx.read(x)),
+    }
+}
+
+pub(super) fn forward(binder: &mut Binder, step: &Step, fused: &FusedConv) -> Result<Bound, EngineError> {
+    let (x, weight, y) = (step.inputs[0], step.inputs[1], step.outputs[0]);
+    let reading = Reading::new(binder, x, &fused.source);
+    let problem = problem(binder, step, &fused.conv, reading.pictures, binder.shape(weight)[0])?;
+    let plan = ConvPlan::new(problem, reading.source, binder.machine().isa)
+        .map_err(|error| binder.unsupported(step, error))?;
+    binder.count(&problem);
+    let packed = binder.packed(step, weight, plan.packing(), fused.batch_norm.as_ref())?;
+    let scratch = plan.scratch_len(binder.threads());
+    let (bias, add, folded) = (fused.bias, fused.add, fused.batch_norm.is_some());
+    let (affine, activation) = (reading.affine, fused.activation.map(super::activation::kind));
+    Ok(Bound::new(move |cx| {
+        let entry = &cx.packed[packed];
+        let bias = if folded { Some(&entry.bias[..]) } else { bias.map(|slot| cx.read(slot)) };
+        let epilogue =
+            Epilogue { bias, add: add.map(|slot| cx.read(slot)), activation, ..Epilogue::default() };
+        let input = batch(cx, x, affine.as_ref());
+        plan.forward(cx.machine, input, &entry.weights, &epilogue, cx.write(y), cx.scratch());
+    })
+    .with_scratch(scratch))
+}
+
+pub(super) fn transposed(
+    binder: &mut Binder,
+    step: &Step,
+    conv: &op::ConvTranspose,
+    activation: Option<op::Activation>,
+) -> Result<Bound, EngineError> {
+    let (x, weight, y) = (step.inputs[0], step.inputs[1], step.outputs[0]);
+    let bias = step.inputs.get(2).copied();
+    let forward = op::Conv { window: conv.window.clone(), group: conv.group };
+    let problem = problem(binder, step, &forward, binder.pictures(y), binder.pictures(x).channels)?;
+    backwards(binder, step, problem, [x, weight, y], bias, activation.map(super::activation::kind))
+}
+
+pub(super) fn input_gradient(
+    binder: &mut Binder,
+    step: &Step,
+    conv: &op::Conv,
+) -> Result<Bound, EngineError> {
+    let (dy, weight, dx) = (step.inputs[0], step.inputs[1], step.outputs[0]);
+    let problem = problem(binder, step, conv, binder.pictures(dx), binder.pictures(dy).channels)?;
+    backwards(binder, step, problem, [dy, weight, dx], None, None)
+}
+
+/// A convolution read from its output to its input.
+fn backwards(
+    binder: &mut Binder,
+    step: &Step,
+    problem: ConvProblem,
+    [x, weight, y]: [Slot; 3],
+    bias: Option<Slot>,
+    activation: Option<Activation>,
+) -> Result<Bound, EngineError> {
+    let plan = ConvInputGradientPlan::new(problem, binder.machine().isa);
+    binder.count(&problem);
+    let packed = binder.packed(step, weight, plan.packing(), None)?;
+    let scratch = plan.scratch_len(binder.threads());
+    Ok(Bound::new(move |cx| {
+        let epilogue = Epilogue { bias: bias.map(|slot| cx.read(slot)), activation, ..Epilogue::default() };
+        let input = Batch::new(cx.rows, cx.read(x));
+        plan.run(cx.machine, input, &cx.packed[packed].weights, &epilogue, cx.write(y), cx.scratch());
+    })
+    .with_scratch(scratch))
+}
+
+pub(super) fn weight_gradient(
+    binder: &mut Binder,
+    step: &Step,
+    conv: &op::Conv,
+    fused: &FusedSource,
+) -> Result<Bound, EngineError> {
+    let (x, dy, dw) = (step.inputs[0], step.inputs[1], step.outputs[0]);
+    let reading = Reading::new(binder, x, fused);
+    let problem = problem(binder, step, conv, reading.pictures, binder.pictures(dy).channels)?;
+    let plan = ConvWeightGradientPlan::new(problem, reading.source, binder.machine().isa)
+        .map_err(|error| binder.unsupported(step, error))?;
+    binder.count(&problem);
+    let (scratch, affine, store) = (plan.scratch_len(binder.threads()), reading.affine, binder.store(dw));
+    Ok(Bound::new(move |cx| {
+        let input = batch(cx, x, affine.as_ref());
+        plan.run(cx.machine, input, cx.read(dy), cx.write(dw), store.of(cx), cx.scratch());
+    })
+    .with_scratch(scratch))
+}
+
+impl Binder<'_> {
+    fn count(&mut self, problem: &ConvProblem) {
+        self.multiply_adds += (problem.multiply_adds() * problem.batch) as u64;
+    }
+
+    /// The place of a parameter's weights in the order of `packing`, with a batch normalisation folded in.
+    fn packed(
+        &mut self,
+        step: &Step,
+        weight: Slot,
+        packing: Packing,
+        norm: Option<&FoldedNorm>,
+    ) -> Result<usize, EngineError> {
+        let name = self.parameter(step, weight)?;
+        let folded = norm.map(|norm| self.fold(step, norm)).transpose()?;
+        let index = self.workspace.packed_index(format!("{name} {packing:?} {folded:?}"));
+        let pack = move |machine: &svertka_kernels::Machine, state: &State, packed: &mut Packed| {
+            let weights = state.values(&name).unwrap_or_default();
+            packed.weights.resize(packing.packed_len(), 0.0);
+            match &folded {
+                Some(fold) => {
+                    fold.apply(state, weights, packed);
+                    packing.pack(machine, &packed.folded, &mut packed.weights);
+                }
+                None => packing.pack(machine, weights, &mut packed.weights),
+            }
+        };
+        self.packers.push(Packer { index, pack: Box::new(pack) });
+        Ok(index)
+    }
+
+    pub(super) fn parameter(&self, step: &Step, slot: Slot) -> Result<String, EngineError> {
+        match &self.plan.values[slot].home {
+            Home::Parameter(name) => Ok(name.clone()),
+            _ => Err(self.unsupported(step, "the weight has to be a parameter, not a computed value")),
+        }
+    }
+
+    fn fold(&self, step: &Step, norm: &FoldedNorm) -> Result<Fold, EngineError> {
+        let [scale, bias, mean, var] = norm.parameters;
+        let name = |slot| self.parameter(step, slot);
+        Ok(Fold { epsilon: norm.epsilon, names: [name(scale)?, name(bias)?, name(mean)?, name(var)?] })
+    }
+}
+
+/// A batch normalisation by fixed statistics as a factor of the weights and a bias.
+#[derive(Debug)]
+struct Fold {
+    epsilon: f32,
+    names: [String; 4],
+}
+
+impl Fold {
+    /// `factor = scale/√(var + ε)` times the weights of each output channel; `bias − mean·factor` as the bias.
+    fn apply(&self, state: &State, weights: &[f32], packed: &mut Packed) {
+        let [scale, bias, mean, var] =
+            self.names.each_ref().map(|name| state.values(name).unwrap_or_default());
+        let factor = |channel: usize| {
+            f64::from(scale[channel]) / (f64::from(var[channel]) + f64::from(self.epsilon)).sqrt()
+        };
+        let per_channel = weights.len() / scale.len().max(1);
+        packed.folded.clear();
+        packed.folded.extend(
+            weights
+                .iter()
+                .enumerate()
+                .map(|(index, &weight)| (f64::from(weight) * factor(index / per_channel)) as f32),
+        );
+        packed.bias.clear();
+        packed.bias.extend(
+            (0..scale.len()).map(|channel| {
+                (f64::from(bias[channel]) - f64::from(mean[channel]) * factor(channel)) as f32
+            }),
+        );
+    }
+}

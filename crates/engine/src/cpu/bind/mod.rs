@@ -1,0 +1,377 @@
+//! Binding: every step of a plan becomes a closure over a kernel's plan, for given sizes.
+
+mod activation;
+mod conv;
+mod elementwise;
+mod gemm;
+mod loss;
+mod norm;
+mod pool;
+mod shaping;
+mod storage;
+
+use super::{
+    Workspace,
+    context::Context,
+    plan::{Home, Kind, Layout, Plan, Slot, Step},
+    program::{Cost, InputSpec, Program, next_id},
+    workspace::Packed,
+};
+use crate::{EngineError, State};
+use std::{fmt::Display, ops::Range, sync::Arc};
+use svertka_graph::{Dim, Op, Sizes, op::Internal};
+use svertka_kernels::Machine;
+
+/// What a bound step does.
+pub(crate) type Run = Box<dyn Fn(&Context<'_>) -> Result<(), EngineError> + Send + Sync>;
+
+/// How packed weights are made from a state.
+pub(crate) type Pack = Box<dyn Fn(&Machine, &State, &mut Packed) + Send + Sync>;
+
+/// A step with sizes.
+pub(crate) struct Bound {
+    pub(crate) run: Run,
+    /// Where its scratch lies; before memory is planned, only the length counts.
+    pub(crate) scratch: Range<usize>,
+    /// The inputs whose place the first output may take, which the step then overwrites.
+    pub(crate) in_place: &'static [usize],
+    /// The output is the input under another shape: nothing is done.
+    pub(crate) view: bool,
+}
+
+/// Renews packed weights.
+pub(crate) struct Packer {
+    /// Which of the workspace's.
+    pub(crate) index: usize,
+    pub(crate) pack: Pack,
+}
+
+impl Bound {
+    /// A step that cannot fail and needs no scratch.
+    fn new(run: impl Fn(&Context<'_>) + Send + Sync + 'static) -> Self {
+        Self::fallible(move |context| {
+            run(context);
+            Ok(())
+        })
+    }
+
+    fn fallible(run: impl Fn(&Context<'_>) -> Result<(), EngineError> + Send + Sync + 'static) -> Self {
+        Self { run: Box::new(run), scratch: 0..0, in_place: &[], view: false }
+    }
+
+    fn view() -> Self {
+        Self { view: true, ..Self::new(|_| {}) }
+    }
+
+    fn with_scratch(self, len: usize) -> Self {
+        Self { scratch: 0..len, ..self }
+    }
+
+    /// The first output may overwrite one of these inputs if it has its size. The closure asks for the output alone then.
+    fn in_place_of(self, inputs: &'static [usize]) -> Self {
+        Self { in_place: inputs, ..self }
+    }
+}
+
+impl Plan {
+    /// Gives the plan sizes: chooses algorithms and places. Touches no weights.
+    ///
+    /// # Errors
+    /// [`EngineError::Graph`] where sizes do not fit, [`EngineError::Unsupported`], [`EngineError::Memory`].
+    pub fn bind(
+        self: &Arc<Self>,
+        sizes: &Sizes,
+        state: &State,
+        workspace: &mut Workspace,
+    ) -> Result<Program, EngineError> {
+        let shapes = self.graph.concrete_shapes(sizes)?;
+        let batch = Batch::of(self, &shapes);
+        let mut binder = Binder {
+            plan: self,
+            shapes: &shapes,
+            batch: &batch,
+            workspace,
+            packers: Vec::new(),
+            multiply_adds: 0,
+        };
+        let mut steps = self.steps.iter().map(|step| binder.bind(step)).collect::<Result<Vec<_>, _>>()?;
+        let (packers, multiply_adds) = (std::mem::take(&mut binder.packers), binder.multiply_adds);
+        let (located, placement) = storage::locate(&binder, state, &mut steps)?;
+        let program = Program {
+            id: next_id(),
+            plan: self.clone(),
+            entries: state.shared_entries(),
+            forward_steps: self.steps.iter().filter(|step| !step.backward).count(),
+            inputs: inputs(self, &shapes, &batch),
+            batch: batch.size,
+            flexible: batch.leads_everywhere,
+            moves_statistics: self
+                .steps
+                .iter()
+                .any(|step| matches!(&step.kind, Kind::Norm(norm) if norm.training)),
+            cost: Cost {
+                multiply_adds,
+                scratch_bytes: 4 * placement.len,
+                scratch_lower_bound: 4 * placement.lower_bound,
+            },
+            steps,
+            packers,
+            located,
+        };
+        program.check_disjoint()?;
+        Ok(program)
+    }
+}
+
+/// The symbol that counts rows.
+struct Batch {
+    symbol: Option<Dim>,
+    size: usize,
+    /// The symbol is the first axis of every value that depends on it, and nothing else.
+    leads_everywhere: bool,
+}
+
+impl Batch {
+    fn of(plan: &Plan, shapes: &[Vec<usize>]) -> Self {
+        let first = plan.graph.inputs().first().and_then(|&id| {
+            let dim = plan.graph.shape(id).first()?;
+            Some((dim.clone(), shapes[id.index()][0]))
+        });
+        let Some((dim @ Dim::Symbol(_), size)) = first else {
+            return Self { symbol: None, size: first.map_or(1, |(_, size)| size), leads_everywhere: false };
+        };
+        let name = dim.to_string();
+        let elsewhere = |axis: usize, other: &Dim| {
+            matches!(other, Dim::Symbol(symbol) if symbol.contains(&name)) && !(axis == 0 && *other == dim)
+        };
+        let values = plan.graph.values();
+        let leads = !values
+            .iter()
+            .any(|value| value.ty.shape.iter().enumerate().any(|(axis, other)| elsewhere(axis, other)));
+        Self { symbol: Some(dim), size, leads_everywhere: leads }
+    }
+}
+
+fn inputs(plan: &Plan, shapes: &[Vec<usize>], batch: &Batch) -> Vec<InputSpec> {
+    let spec = |&id: &svertka_graph::ValueId| {
+        let value = plan.graph.value(id);
+        let len = shapes[id.index()].iter().product();
+        InputSpec {
+            name: value.name.clone(),
+            dtype: value.ty.dtype,
+            len,
+            per_row: per_row(plan, shapes, batch, id.index()),
+        }
+    };
+    plan.graph.inputs().iter().map(spec).collect()
+}
+
+/// Elements per row of a value that the batch leads.
+fn per_row(plan: &Plan, shapes: &[Vec<usize>], batch: &Batch, slot: Slot) -> Option<usize> {
+    let value = plan.values[slot].value;
+    let leads = batch.symbol.is_some() && plan.graph.shape(value).first() == batch.symbol.as_ref();
+    leads.then(|| shapes[value.index()][1..].iter().product())
+}
+
+/// What families of steps need to be bound.
+pub(crate) struct Binder<'a> {
+    plan: &'a Plan,
+    shapes: &'a [Vec<usize>],
+    batch: &'a Batch,
+    workspace: &'a mut Workspace,
+    packers: Vec<Packer>,
+    multiply_adds: u64,
+}
+
+/// A batch of pictures, signals as pictures of height 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pictures {
+    batch: usize,
+    channels: usize,
+    size: [usize; 2],
+}
+
+impl Pictures {
+    fn pixels(&self) -> usize {
+        self.size[0] * self.size[1]
+    }
+}
+
+impl Binder<'_> {
+    fn bind(&mut self, step: &Step) -> Result<Bound, EngineError> {
+        match &step.kind {
+            Kind::Conv(fused) => conv::forward(self, step, fused),
+            Kind::ConvTranspose(op, activation) => conv::transposed(self, step, op, *activation),
+            Kind::ConvWeightGradient(op, source) => conv::weight_gradient(self, step, op, source),
+            Kind::Gemm(op, activation) => gemm::gemm(self, step, *op, *activation),
+            Kind::Norm(norm) => norm::forward(self, step, norm),
+            Kind::NormGradient(gradient) => norm::gradient(self, step, gradient),
+            Kind::CrossEntropy(op) => loss::fused(self, step, op),
+            Kind::Convert => shaping::convert(self, step),
+            Kind::Accumulate => elementwise::accumulate(self, step),
+            Kind::Op(op) => self.bind_op(step, op),
+        }
+    }
+
+    fn bind_op(&mut self, step: &Step, op: &Op) -> Result<Bound, EngineError> {
+        match op {
+            Op::MaxPool(pool) => pool::max(self, step, pool),
+            Op::AveragePool(pool) => pool::average(self, step, pool),
+            Op::GlobalAveragePool => pool::global_average(self, step),
+            Op::GlobalMaxPool => pool::global_max(self, step),
+            Op::Lrn(lrn) => norm::lrn(self, step, lrn),
+            Op::MatMul => gemm::matmul(self, step),
+            Op::Binary(binary) => elementwise::binary(self, step, *binary),
+            Op::Activation(op) => activation::forward(self, step, *op),
+            Op::Softmax { axis } => activation::softmax(self, step, *axis, false),
+            Op::LogSoftmax { axis } => activation::softmax(self, step, *axis, true),
+            Op::Concat(concat) => shaping::concat(self, step, *concat),
+            Op::Pad(pad) => shaping::pad(self, step, pad),
+            Op::Transpose(transpose) => shaping::transpose(self, step, transpose),
+            Op::Reduce(reduce) => elementwise::reduce(self, step, reduce),
+            Op::Resize(resize) => shaping::resize(self, step, resize),
+            Op::SoftmaxCrossEntropyLoss(op) => loss::forward(self, step, op),
+            Op::Dropout(_) | Op::Identity => Ok(self.view(step)),
+            Op::Flatten(_) | Op::Reshape(_) | Op::Squeeze(_) | Op::Unsqueeze(_) => Ok(self.view(step)),
+            Op::Internal(internal) => self.bind_internal(step, internal),
+            Op::Conv(_)
+            | Op::ConvTranspose(_)
+            | Op::Gemm(_)
+            | Op::BatchNormalization(_)
+            | Op::Constant(_) => Err(self.unsupported(step, "this operator should have been lifted")),
+        }
+    }
+
+    fn bind_internal(&mut self, step: &Step, internal: &Internal) -> Result<Bound, EngineError> {
+        match internal {
+            Internal::MaxPoolTraining(pool) => pool::max(self, step, pool),
+            Internal::MaxPoolGradient(pool) => pool::max_gradient(self, step, pool),
+            Internal::AveragePoolGradient(pool) => pool::average_gradient(self, step, pool),
+            Internal::GlobalMaxPoolGradient => pool::global_max_gradient(self, step),
+            Internal::DropoutTraining { ratio, stream } => activation::dropout(self, step, *ratio, *stream),
+            Internal::ConvInputGradient(op) => conv::input_gradient(self, step, op),
+            Internal::LrnGradient(lrn) => norm::lrn_gradient(self, step, lrn),
+            Internal::ActivationGradient(op) => activation::gradient(self, step, *op),
+            Internal::SoftmaxGradient { axis } => activation::softmax_gradient(self, step, *axis, false),
+            Internal::LogSoftmaxGradient { axis } => activation::softmax_gradient(self, step, *axis, true),
+            Internal::SoftmaxCrossEntropyGradient(op) => loss::gradient(self, step, op),
+            Internal::PadGradient(pad) => shaping::pad_gradient(self, step, pad),
+            Internal::ResizeGradient(resize) => shaping::resize_gradient(self, step, resize),
+            Internal::ConcatGradient(concat) => shaping::concat_gradient(self, step, *concat),
+            Internal::SumTo => elementwise::sum_to(self, step),
+            Internal::ExpandLike { axes, mean } => elementwise::expand_like(self, step, axes, *mean),
+            Internal::ReshapeLike => Ok(self.view(step)),
+            Internal::BatchNormTraining { .. }
+            | Internal::BatchNormGradient
+            | Internal::FrozenBatchNormGradient { .. }
+            | Internal::ConvWeightGradient(_) => {
+                Err(self.unsupported(step, "this operator should have been lifted"))
+            }
+        }
+    }
+
+    /// A step whose output is its input. What the outside hands in is copied if the outside reads it back.
+    fn view(&self, step: &Step) -> Bound {
+        let (x, y) = (step.inputs[0], step.outputs[0]);
+        let handed_in = !matches!(self.root(x), Home::Arena);
+        if handed_in && self.is_output(y) {
+            return Bound::new(move |cx| cx.write(y).copy_from_slice(cx.read(x)));
+        }
+        Bound::view()
+    }
+
+    /// Whether a step only gives its input another shape, or an order that is the same bytes.
+    fn views(&self, step: &Step) -> bool {
+        if step.kind != Kind::Convert {
+            return is_view(&step.kind);
+        }
+        let pictures = self.pictures(step.inputs[0]);
+        pictures.channels == 1 || pictures.pixels() == 1
+    }
+
+    /// Where the value lives that `slot` is a view of.
+    fn root(&self, slot: Slot) -> &Home {
+        let home = &self.plan.values[slot].home;
+        let viewed =
+            self.plan.producer(slot).map(|index| &self.plan.steps[index]).filter(|step| self.views(step));
+        match viewed {
+            Some(step) if *home == Home::Arena => self.root(step.inputs[0]),
+            _ => home,
+        }
+    }
+
+    /// Whether a slot, or a view of it, is an output of the graph.
+    fn is_output(&self, slot: Slot) -> bool {
+        let views =
+            || self.plan.steps.iter().filter(|step| step.inputs.first() == Some(&slot) && self.views(step));
+        self.plan.outputs.contains(&slot) || views().any(|step| self.is_output(step.outputs[0]))
+    }
+
+    /// The graph's shape of a slot.
+    fn shape(&self, slot: Slot) -> &[usize] {
+        &self.shapes[self.plan.values[slot].value.index()]
+    }
+
+    fn len(&self, slot: Slot) -> usize {
+        self.shape(slot).iter().product()
+    }
+
+    /// A slot's shape in the order of `layout`, whatever its own.
+    fn shape_in(&self, slot: Slot, layout: Layout) -> Vec<usize> {
+        let shape = self.shape(slot);
+        layout.order(shape.len()).into_iter().map(|axis| shape[axis]).collect()
+    }
+
+    /// The layout that a step's operands share: that of its first output.
+    fn layout(&self, step: &Step) -> Layout {
+        self.plan.values[step.outputs[0]].layout
+    }
+
+    fn pictures(&self, slot: Slot) -> Pictures {
+        let shape = self.shape(slot);
+        let at = |axis: usize| shape.get(axis).copied().unwrap_or(1);
+        let size = if shape.len() == 3 { [1, at(2)] } else { [at(2), at(3)] };
+        Pictures { batch: at(0), channels: at(1), size }
+    }
+
+    /// Whether the batch leads the value, so that calls may bring fewer rows of it.
+    fn leads(&self, slot: Slot) -> bool {
+        per_row(self.plan, self.shapes, self.batch, slot).is_some()
+    }
+
+    /// Whether anybody reads the slot.
+    fn wanted(&self, slot: Slot) -> bool {
+        matches!(self.plan.values[slot].home, Home::Gradient(_)) || self.plan.uses(slot) > 0
+    }
+
+    fn machine(&self) -> &Machine {
+        self.workspace.machine()
+    }
+
+    fn threads(&self) -> usize {
+        self.machine().threads.count()
+    }
+
+    fn unsupported(&self, step: &Step, reason: impl Display) -> EngineError {
+        EngineError::Unsupported {
+            node: step.name.clone(),
+            op: step.kind.to_string(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+/// Whether a step only gives its input another shape.
+fn is_view(kind: &Kind) -> bool {
+    let Kind::Op(op) = kind else { return false };
+    matches!(
+        op,
+        Op::Dropout(_)
+            | Op::Identity
+            | Op::Flatten(_)
+            | Op::Reshape(_)
+            | Op::Squeeze(_)
+            | Op::Unsqueeze(_)
+            | Op::Internal(Internal::ReshapeLike)
+    )
+}

@@ -1,0 +1,194 @@
+//! What a bound step sees while it runs: its operands as slices.
+
+use super::{
+    plan::Slot,
+    program::{Input, RunKey},
+    workspace::Packed,
+};
+use std::ops::Range;
+use svertka_kernels::{Machine, Store};
+
+/// Where a slot's elements lie.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Place {
+    /// In the arena.
+    Arena(Range<usize>),
+    /// Among the inputs of the call.
+    Input(usize),
+    /// In the state's weights.
+    Weights(Range<usize>),
+    /// In the state's statistics.
+    Statistics(Range<usize>),
+    /// In the state's constants.
+    Constants(Range<usize>),
+    /// In the gradients.
+    Gradients(Range<usize>),
+    /// In the program.
+    Literal(Vec<f32>),
+}
+
+/// A slot once sizes are known.
+#[derive(Clone, Debug)]
+pub(crate) struct Located {
+    pub(crate) place: Place,
+    /// Elements per row, if the batch leads; then a call with fewer rows sees fewer elements.
+    pub(crate) per_row: Option<usize>,
+}
+
+/// One slice of memory that steps may write.
+#[derive(Clone, Copy)]
+pub(crate) struct Memory {
+    start: *mut f32,
+    len: usize,
+}
+
+impl Memory {
+    pub(crate) fn new(slice: &mut [f32]) -> Self {
+        Self { start: slice.as_mut_ptr(), len: slice.len() }
+    }
+
+    /// Memory that no step writes: only training steps write statistics, and they run on mutable ones.
+    pub(crate) fn read_only(slice: &[f32]) -> Self {
+        Self { start: slice.as_ptr().cast_mut(), len: slice.len() }
+    }
+
+    /// # Safety
+    /// - No part that overlaps `range` is being written, and none is written while the result is alive.
+    unsafe fn read<'a>(self, range: Range<usize>) -> &'a [f32] {
+        assert!(range.start <= range.end && range.end <= self.len, "{range:?} of {}", self.len);
+        // SAFETY: within the slice by the assertion, unaliased by the contract.
+        unsafe { std::slice::from_raw_parts(self.start.add(range.start), range.len()) }
+    }
+
+    /// # Safety
+    /// - No other part that overlaps `range` is alive while the result is.
+    unsafe fn write<'a>(self, range: Range<usize>) -> &'a mut [f32] {
+        assert!(range.start <= range.end && range.end <= self.len, "{range:?} of {}", self.len);
+        // SAFETY: within the slice by the assertion, unaliased by the contract.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
+    }
+}
+
+/// The memory and settings of one call of a program.
+///
+/// Steps run one after another, and within a step every slot is asked for once, as either read or written. That slots
+/// of one step which are written overlap nothing else of that step is checked when a program is bound
+/// (`Program::check_disjoint`); a step that works in place asks for the written slot only.
+pub(crate) struct Context<'a> {
+    pub(crate) machine: &'a Machine,
+    pub(crate) arena: Memory,
+    pub(crate) weights: &'a [f32],
+    pub(crate) statistics: Memory,
+    pub(crate) constants: &'a [f32],
+    pub(crate) gradients: Option<Memory>,
+    /// What accumulating steps do with the gradients.
+    pub(crate) store: Store,
+    pub(crate) inputs: &'a [Input<'a>],
+    pub(crate) located: &'a [Located],
+    pub(crate) packed: &'a [Packed],
+    /// Rows that are present.
+    pub(crate) rows: usize,
+    pub(crate) key: RunKey,
+    /// The scratch of the step that runs.
+    pub(crate) scratch: Range<usize>,
+}
+
+// SAFETY: the pointers in `Memory` come from mutable borrows that the caller of the program holds for the whole call, and
+// the context is used by one thread at a time; kernels spread slices over threads by themselves.
+unsafe impl Send for Context<'_> {}
+
+impl Context<'_> {
+    /// The elements of a slot that are present.
+    pub(crate) fn read(&self, slot: Slot) -> &[f32] {
+        let located = &self.located[slot];
+        // SAFETY: by the contract of the type, nothing that overlaps is written within this step.
+        let whole = unsafe {
+            match &located.place {
+                Place::Arena(range) => self.arena.read(range.clone()),
+                Place::Weights(range) => &self.weights[range.clone()],
+                Place::Statistics(range) => self.statistics.read(range.clone()),
+                Place::Constants(range) => &self.constants[range.clone()],
+                Place::Gradients(range) => self.gradient_memory().read(range.clone()),
+                Place::Literal(values) => values,
+                Place::Input(index) => self.inputs[*index].as_f32().unwrap_or(&[]),
+            }
+        };
+        &whole[..self.present(located, whole.len())]
+    }
+
+    /// The elements of a slot that are present, for writing.
+    #[expect(clippy::mut_from_ref, reason = "the contract of the type says why two calls never overlap")]
+    pub(crate) fn write(&self, slot: Slot) -> &mut [f32] {
+        let located = &self.located[slot];
+        // SAFETY: by the contract of the type, nothing that overlaps is asked for within this step.
+        let whole = unsafe {
+            match &located.place {
+                Place::Arena(range) => self.arena.write(range.clone()),
+                Place::Statistics(range) => self.statistics.write(range.clone()),
+                Place::Gradients(range) => self.gradient_memory().write(range.clone()),
+                other => unreachable!("steps write to the arena, statistics and gradients, not to {other:?}"),
+            }
+        };
+        let present = self.present(located, whole.len());
+        &mut whole[..present]
+    }
+
+    /// Class labels that were handed in.
+    pub(crate) fn labels(&self, slot: Slot) -> &[i64] {
+        match &self.located[slot].place {
+            Place::Input(index) => self.inputs[*index].as_i64().unwrap_or(&[]),
+            other => unreachable!("labels are inputs, not {other:?}"),
+        }
+    }
+
+    /// The places of maxima: whole numbers kept in the arena's memory.
+    pub(crate) fn places(&self, slot: Slot) -> &[u32] {
+        as_places(self.read(slot))
+    }
+
+    /// The places of maxima, for writing.
+    pub(crate) fn places_mut(&self, slot: Slot) -> &mut [u32] {
+        as_places_mut(self.write(slot))
+    }
+
+    /// The scratch of this step.
+    #[expect(clippy::mut_from_ref, reason = "a step asks for its scratch once")]
+    pub(crate) fn scratch(&self) -> &mut [f32] {
+        // SAFETY: scratch is a block of its own that is alive during this step only.
+        unsafe { self.arena.write(self.scratch.clone()) }
+    }
+
+    /// The scratch of this step as places of maxima.
+    pub(crate) fn scratch_places(&self) -> &mut [u32] {
+        as_places_mut(self.scratch())
+    }
+
+    /// The scratch of this step as `count` places of maxima, and the rest.
+    pub(crate) fn scratch_places_and_values(&self, count: usize) -> (&mut [u32], &mut [f32]) {
+        let (places, values) = self.scratch().split_at_mut(count);
+        (as_places_mut(places), values)
+    }
+
+    /// Whether two slots lie in the same place, so that the step works in place.
+    pub(crate) fn same(&self, a: Slot, b: Slot) -> bool {
+        self.located[a].place == self.located[b].place
+    }
+
+    fn present(&self, located: &Located, len: usize) -> usize {
+        located.per_row.map_or(len, |per_row| (per_row * self.rows).min(len))
+    }
+
+    fn gradient_memory(&self) -> Memory {
+        self.gradients.unwrap_or(Memory { start: std::ptr::NonNull::dangling().as_ptr(), len: 0 })
+    }
+}
+
+fn as_places(values: &[f32]) -> &[u32] {
+    // SAFETY: u32 has the size and alignment of f32, and every bit pattern is valid for both.
+    unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
+}
+
+fn as_places_mut(values: &mut [f32]) -> &mut [u32] {
+    // SAFETY: u32 has the size and alignment of f32, and every bit pattern is valid for both.
+    unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), values.len()) }
+}

@@ -1,0 +1,398 @@
+use super::{
+    Plan, Workspace,
+    bind::{Bound, Packer},
+    context::{Context, Located, Memory, Place},
+    plan::Slot,
+    workspace::Packed,
+};
+use crate::{EngineError, Gradients, State, state::Entry};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use svertka_graph::DataType;
+use svertka_kernels::Store;
+
+/// What is handed in for one input of a program, row-major in the graph's order of axes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Input<'a> {
+    /// Pictures, soft targets, gradients of outputs.
+    F32(&'a [f32]),
+    /// Class labels.
+    I64(&'a [i64]),
+}
+
+impl<'a> Input<'a> {
+    pub(crate) fn as_f32(&self) -> Option<&'a [f32]> {
+        match self {
+            Input::F32(values) => Some(values),
+            Input::I64(_) => None,
+        }
+    }
+
+    pub(crate) fn as_i64(&self) -> Option<&'a [i64]> {
+        match self {
+            Input::I64(values) => Some(values),
+            Input::F32(_) => None,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Input::F32(values) => values.len(),
+            Input::I64(values) => values.len(),
+        }
+    }
+}
+
+/// What random numbers of a run depend on, together with the node that draws them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunKey {
+    /// The run's seed.
+    pub seed: u64,
+    /// The training step.
+    pub step: u64,
+}
+
+/// What a program costs, known before it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Multiply-adds of convolutions and matrix products, for the full batch.
+    pub multiply_adds: u64,
+    /// Bytes of scratch.
+    pub scratch_bytes: usize,
+    /// The largest sum of bytes alive at once: no placement could need less.
+    pub scratch_lower_bound: usize,
+}
+
+/// One input of a program.
+#[derive(Clone, Debug)]
+pub(crate) struct InputSpec {
+    pub(crate) name: String,
+    pub(crate) dtype: DataType,
+    pub(crate) len: usize,
+    pub(crate) per_row: Option<usize>,
+}
+
+/// A plan with sizes and places: ready to run any number of times without allocating.
+///
+/// It owns no weights and no scratch. Calls with fewer rows than the batch are accepted where the batch leads every
+/// value ([`accepts_fewer_rows`](Self::accepts_fewer_rows)); means, statistics and losses are then over the rows present.
+pub struct Program {
+    pub(crate) id: u64,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) entries: Arc<[Entry]>,
+    pub(crate) steps: Vec<Bound>,
+    pub(crate) forward_steps: usize,
+    pub(crate) packers: Vec<Packer>,
+    pub(crate) located: Vec<Located>,
+    pub(crate) inputs: Vec<InputSpec>,
+    pub(crate) batch: usize,
+    pub(crate) flexible: bool,
+    pub(crate) moves_statistics: bool,
+    pub(crate) cost: Cost,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// A number that no other program has.
+pub(crate) fn next_id() -> u64 {
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
+}
+
+impl Program {
+    /// The rows it was bound for: the extent of the first input's first axis.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Whether calls with fewer rows than [`batch`](Self::batch) are accepted.
+    pub fn accepts_fewer_rows(&self) -> bool {
+        self.flexible
+    }
+
+    /// What it costs.
+    pub fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    /// Names of the inputs, in the order in which `forward` takes them; what `backward` takes is not among them.
+    pub fn inputs(&self) -> impl Iterator<Item = &str> {
+        let seeds = self.plan.seeds.len();
+        self.inputs[..self.inputs.len() - seeds].iter().map(|input| input.name.as_str())
+    }
+
+    /// Runs the forward part: outputs can be read, training moves the statistics.
+    ///
+    /// # Errors
+    /// [`EngineError::Input`] if an input's type or length does not fit; [`EngineError::Label`];
+    /// [`EngineError::Order`] if the state has other parameters than the one this was bound for.
+    pub fn forward(
+        &self,
+        workspace: &mut Workspace,
+        state: &mut State,
+        inputs: &[Input<'_>],
+        key: RunKey,
+    ) -> Result<(), EngineError> {
+        let statistics = Memory::new(&mut state.blocks.statistics);
+        self.run_forward(workspace, state, statistics, inputs, key)
+    }
+
+    /// Runs a program that changes nothing in the state: inference.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward); [`EngineError::Order`] if this program moves statistics.
+    pub fn infer(
+        &self,
+        workspace: &mut Workspace,
+        state: &State,
+        inputs: &[Input<'_>],
+    ) -> Result<(), EngineError> {
+        if self.moves_statistics {
+            return Err(EngineError::Order(
+                "a training program moves statistics: call `forward`, not `infer`",
+            ));
+        }
+        let statistics = Memory::read_only(&state.blocks.statistics);
+        self.run_forward(workspace, state, statistics, inputs, RunKey::default())
+    }
+
+    fn run_forward(
+        &self,
+        workspace: &mut Workspace,
+        state: &State,
+        statistics: Memory,
+        inputs: &[Input<'_>],
+        key: RunKey,
+    ) -> Result<(), EngineError> {
+        self.check_state(state)?;
+        let seeds = self.plan.seeds.len();
+        let rows = self.rows(inputs, &self.inputs[..self.inputs.len() - seeds])?;
+        workspace.arena.reserve(self.cost.scratch_bytes / 4)?;
+        self.pack(workspace, state);
+        workspace.holder = None;
+        let call = Call { statistics, inputs, rows, key, gradients: None, store: Store::Overwrite };
+        self.run(workspace, state, call, 0..self.forward_steps)?;
+        workspace.holder = Some(Holder { program: self.id, rows, key });
+        Ok(())
+    }
+
+    /// Runs the backward part of the last `forward`, adding to `gradients`. `inputs` are those of `forward`, and behind
+    /// them the gradient of every differentiated value that is not a scalar.
+    ///
+    /// # Errors
+    /// [`EngineError::Order`] if the last call on this workspace was not this program's `forward`;
+    /// [`EngineError::Input`].
+    pub fn backward(
+        &self,
+        workspace: &mut Workspace,
+        state: &State,
+        inputs: &[Input<'_>],
+        gradients: &mut Gradients,
+    ) -> Result<(), EngineError> {
+        let held = workspace.holder.filter(|holder| holder.program == self.id);
+        let holder =
+            held.ok_or(EngineError::Order("`backward` needs this program's `forward` just before it"))?;
+        if self.rows(inputs, &self.inputs)? != holder.rows {
+            return Err(EngineError::Order("`backward` was given other inputs than its `forward`"));
+        }
+        workspace.holder = None;
+        let statistics = Memory::read_only(&state.blocks.statistics);
+        let store = if gradients.fresh { Store::Overwrite } else { Store::Accumulate };
+        let memory = Some(Memory::new(&mut gradients.values));
+        let call = Call { statistics, inputs, rows: holder.rows, key: holder.key, gradients: memory, store };
+        self.run(workspace, state, call, self.forward_steps..self.steps.len())?;
+        gradients.fresh = false;
+        Ok(())
+    }
+
+    /// Room for the gradients that `backward` adds to.
+    pub fn gradients(&self) -> Gradients {
+        Gradients::new(self.plan.gradients.iter().cloned())
+    }
+
+    /// An output of the last `forward`, row-major in the graph's order; rows that were not present are left out.
+    ///
+    /// # Errors
+    /// [`EngineError::Order`] if another program has run on the workspace since; [`EngineError::Graph`] if there is no
+    /// such output.
+    pub fn output<'a>(&self, workspace: &'a Workspace, name: &str) -> Result<&'a [f32], EngineError> {
+        let held = workspace.holder.filter(|holder| holder.program == self.id);
+        let holder = held
+            .ok_or(EngineError::Order("outputs can be read after `forward` and before anything else runs"))?;
+        let id = self.plan.graph.expect(name)?;
+        let place = self.plan.graph.outputs().iter().position(|&output| output == id);
+        let slot = place.map(|place| self.plan.outputs[place]);
+        let slot = slot.ok_or(EngineError::Order("only outputs of the graph can be read"))?;
+        let located = &self.located[slot];
+        let Place::Arena(range) = &located.place else {
+            return Err(EngineError::Order("this output is an input or a parameter, not computed"));
+        };
+        let len = located.per_row.map_or(range.len(), |per_row| per_row * holder.rows);
+        Ok(&workspace.arena.as_slice()[range.clone()][..len])
+    }
+
+    fn run(
+        &self,
+        workspace: &mut Workspace,
+        state: &State,
+        call: Call<'_>,
+        steps: std::ops::Range<usize>,
+    ) -> Result<(), EngineError> {
+        let Workspace { machine, arena, packed, .. } = workspace;
+        let mut context = Context {
+            machine,
+            arena: Memory::new(arena.as_mut_slice()),
+            weights: &state.blocks.weights,
+            constants: &state.blocks.constants,
+            statistics: call.statistics,
+            gradients: call.gradients,
+            store: call.store,
+            inputs: call.inputs,
+            located: &self.located,
+            packed,
+            rows: call.rows,
+            key: call.key,
+            scratch: 0..0,
+        };
+        machine.threads.enter(|| {
+            for step in &self.steps[steps] {
+                context.scratch = step.scratch.clone();
+                (step.run)(&context)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Renews packed weights that were made from another version of the state.
+    fn pack(&self, workspace: &mut Workspace, state: &State) {
+        let Workspace { machine, packed, .. } = workspace;
+        for packer in &self.packers {
+            let entry: &mut Packed = &mut packed[packer.index];
+            if entry.version != state.version() {
+                (packer.pack)(machine, state, entry);
+                entry.version = state.version();
+            }
+        }
+    }
+
+    fn check_state(&self, state: &State) -> Result<(), EngineError> {
+        let same = std::ptr::eq(self.entries.as_ptr(), state.entries().as_ptr())
+            || *self.entries == *state.entries();
+        if same {
+            Ok(())
+        } else {
+            Err(EngineError::Order("the state has other parameters than the program was bound for"))
+        }
+    }
+
+    /// How many rows the inputs hold, once all of them fit.
+    fn rows(&self, inputs: &[Input<'_>], specs: &[InputSpec]) -> Result<usize, EngineError> {
+        if inputs.len() != specs.len() {
+            let name = specs.get(inputs.len()).map_or("(one too many)", |spec| spec.name.as_str());
+            return Err(input_error(
+                name,
+                format!("{} inputs are needed, got {}", specs.len(), inputs.len()),
+            ));
+        }
+        let mut rows = None;
+        for (input, spec) in inputs.iter().zip(specs) {
+            let dtype = if input.as_f32().is_some() { DataType::F32 } else { DataType::I64 };
+            if dtype != spec.dtype {
+                return Err(input_error(&spec.name, format!("has to be {}, got {dtype}", spec.dtype)));
+            }
+            let found = self.rows_of(input, spec)?;
+            if *rows.get_or_insert(found) != found && spec.per_row.is_some() {
+                return Err(input_error(&spec.name, format!("has {found} rows where others have {rows:?}")));
+            }
+        }
+        Ok(rows.unwrap_or(self.batch))
+    }
+
+    fn rows_of(&self, input: &Input<'_>, spec: &InputSpec) -> Result<usize, EngineError> {
+        let len = input.len();
+        let Some(per_row) = spec.per_row else {
+            let fits = len == spec.len;
+            return if fits {
+                Ok(self.batch)
+            } else {
+                Err(input_error(&spec.name, format!("{} values are needed, got {len}", spec.len)))
+            };
+        };
+        let rows = len / per_row.max(1);
+        let fits = rows * per_row == len
+            && (rows == self.batch || (self.flexible && (1..self.batch).contains(&rows)));
+        let wanted = if self.flexible { "1 to " } else { "" };
+        let reason =
+            || format!("{wanted}{} rows of {per_row} values are needed, got {len} values", self.batch);
+        if fits { Ok(rows) } else { Err(input_error(&spec.name, reason())) }
+    }
+
+    /// Checks that what a step writes overlaps nothing else that it uses, except where it works in place.
+    pub(crate) fn check_disjoint(&self) -> Result<(), EngineError> {
+        let computing = self.plan.steps.iter().zip(&self.steps).filter(|(_, bound)| !bound.view);
+        for (step, bound) in computing {
+            let reads: Vec<Slot> = step.reads().collect();
+            for (place, &written) in step.outputs.iter().enumerate() {
+                let others = step.outputs[place + 1..].iter().chain(&reads);
+                let clash =
+                    others.into_iter().any(|&other| self.overlap(written, other, !bound.in_place.is_empty()));
+                if clash || self.meets_scratch(written, bound) {
+                    return Err(EngineError::Order("internal error: two operands of a step overlap"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn overlap(&self, a: Slot, b: Slot, in_place: bool) -> bool {
+        match (&self.located[a].place, &self.located[b].place) {
+            (Place::Arena(a), Place::Arena(b)) if in_place && a == b => false,
+            (Place::Arena(a), Place::Arena(b)) => a.start < b.end && b.start < a.end,
+            _ => false,
+        }
+    }
+
+    fn meets_scratch(&self, written: Slot, bound: &Bound) -> bool {
+        let Place::Arena(range) = &self.located[written].place else { return false };
+        range.start < bound.scratch.end && bound.scratch.start < range.end
+    }
+}
+
+/// What differs between the calls of a program.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    statistics: Memory,
+    inputs: &'a [Input<'a>],
+    rows: usize,
+    key: RunKey,
+    gradients: Option<Memory>,
+    store: Store,
+}
+
+/// Whose values are in the arena.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holder {
+    program: u64,
+    rows: usize,
+    key: RunKey,
+}
+
+fn input_error(name: &str, reason: String) -> EngineError {
+    EngineError::Input { name: name.to_owned(), reason }
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Program({} steps, batch {}, {} bytes)",
+            self.steps.len(),
+            self.batch,
+            self.cost.scratch_bytes
+        )
+    }
+}

@@ -1,0 +1,93 @@
+use super::{memory::LINE, program::Holder};
+use crate::EngineError;
+use std::{collections::HashMap, fmt};
+use svertka_kernels::Machine;
+
+/// What all programs of a model share: threads, one scratch arena, packed weights.
+pub struct Workspace {
+    pub(crate) machine: Machine,
+    pub(crate) arena: Arena,
+    pub(crate) packed: Vec<Packed>,
+    keys: HashMap<String, usize>,
+    /// Whose values are in the arena.
+    pub(crate) holder: Option<Holder>,
+}
+
+/// Weights in the order in which a kernel reads them, and the version of the state they were made from.
+#[derive(Debug, Default)]
+pub(crate) struct Packed {
+    pub(crate) version: u64,
+    pub(crate) weights: Vec<f32>,
+    /// The bias that a folded normalisation makes; empty otherwise.
+    pub(crate) bias: Vec<f32>,
+    /// The weights times the factor of a folded normalisation; empty otherwise.
+    pub(crate) folded: Vec<f32>,
+}
+
+impl Workspace {
+    /// A workspace on this machine, with an empty arena.
+    pub fn new(machine: Machine) -> Self {
+        Self { machine, arena: Arena::default(), packed: Vec::new(), keys: HashMap::new(), holder: None }
+    }
+
+    /// What programs run on.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Bytes of scratch that are held.
+    pub fn arena_bytes(&self) -> usize {
+        4 * self.arena.len
+    }
+
+    /// The place of the packed weights that `key` describes; equal keys share one.
+    pub(crate) fn packed_index(&mut self, key: String) -> usize {
+        let next = self.packed.len();
+        let index = *self.keys.entry(key).or_insert(next);
+        if index == next {
+            self.packed.push(Packed::default());
+        }
+        index
+    }
+}
+
+impl fmt::Debug for Workspace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Workspace({:?}, {} bytes)", self.machine, self.arena_bytes())
+    }
+}
+
+/// Scratch memory whose start lies on a cache line. It only grows, and is never filled with zeros on purpose: what it
+/// holds is arbitrary.
+#[derive(Debug, Default)]
+pub(crate) struct Arena {
+    memory: Vec<f32>,
+    offset: usize,
+    len: usize,
+}
+
+impl Arena {
+    /// Makes room for `len` f32.
+    pub(crate) fn reserve(&mut self, len: usize) -> Result<(), EngineError> {
+        if len <= self.len {
+            return Ok(());
+        }
+        let refused = || EngineError::Memory { bytes: 4 * len as u128 };
+        let total = len.checked_add(LINE).ok_or_else(refused)?;
+        self.memory = Vec::new();
+        self.memory.try_reserve_exact(total).map_err(|_| refused())?;
+        // Zeroed pages come from the system as they are touched.
+        self.memory.resize(total, 0.0);
+        self.offset = self.memory.as_ptr().align_offset(4 * LINE).min(LINE);
+        self.len = len;
+        Ok(())
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
+        &mut self.memory[self.offset..][..self.len]
+    }
+
+    pub(crate) fn as_slice(&self) -> &[f32] {
+        &self.memory[self.offset..][..self.len]
+    }
+}

@@ -1,0 +1,79 @@
+use crate::{Gradients, State};
+use svertka_kernels::{
+    Machine,
+    optimiser::{Moments, moving_average_in_place},
+};
+
+pub use svertka_kernels::optimiser::{Adam, Sgd};
+
+/// A rule that moves weights along their gradients.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Optimiser {
+    /// Stochastic gradient descent; with momentum it keeps one slot.
+    Sgd(Sgd),
+    /// Adam and AdamW; two slots: first and second moment.
+    Adam(Adam),
+}
+
+impl Optimiser {
+    /// How many slots of the state the rule needs.
+    pub fn slots(&self) -> usize {
+        match self {
+            Optimiser::Sgd(rule) if rule.momentum == 0.0 => 0,
+            Optimiser::Sgd(_) => 1,
+            Optimiser::Adam(_) => 2,
+        }
+    }
+
+    /// The same rule with another step length.
+    #[must_use]
+    pub fn with_rate(self, learning_rate: f32) -> Self {
+        match self {
+            Optimiser::Sgd(rule) => Optimiser::Sgd(Sgd { learning_rate, ..rule }),
+            Optimiser::Adam(rule) => Optimiser::Adam(Adam { learning_rate, ..rule }),
+        }
+    }
+
+    /// Moves every trainable weight by its gradient times `scale` (clipping, mean over accumulated batches), counts the
+    /// step, and clears the gradients.
+    pub fn update(&self, machine: &Machine, state: &mut State, gradients: &mut Gradients, scale: f32) {
+        if state.slots.len() < self.slots() {
+            state.reserve_slots(self.slots());
+        }
+        machine.threads.enter(|| {
+            for (name, gradient) in gradients.iter() {
+                self.step(machine, state, name, gradient, scale);
+            }
+        });
+        state.step += 1;
+        state.touch();
+        gradients.clear();
+    }
+
+    fn step(&self, machine: &Machine, state: &mut State, name: &str, gradient: &[f32], scale: f32) {
+        let (first, count) = (state.step == 0, state.step + 1);
+        let Some(range) = state.entry(name).map(|entry| entry.range.clone()) else { return };
+        let weights = &mut state.blocks.weights[range.clone()];
+        let mut slots = state.slots.iter_mut().map(|slot| &mut slot[range.clone()]);
+        match self {
+            Optimiser::Sgd(rule) => {
+                let momentum = slots.next().unwrap_or_default();
+                rule.step(machine, first, scale, weights, gradient, momentum);
+            }
+            Optimiser::Adam(rule) => {
+                let (mean, square) = (slots.next().unwrap_or_default(), slots.next().unwrap_or_default());
+                rule.step(machine, count, scale, weights, gradient, &mut Moments { mean, square });
+            }
+        }
+    }
+}
+
+impl State {
+    /// Moves the average towards the present values: `average = decay · average + (1 − decay) · value`. Without an
+    /// average nothing happens.
+    pub fn update_average(&mut self, machine: &Machine, decay: f32) {
+        for (average, values) in self.average_pairs().into_iter().flatten() {
+            moving_average_in_place(machine, decay, values, average);
+        }
+    }
+}
