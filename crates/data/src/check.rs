@@ -185,6 +185,19 @@ fn imbalance(counts: &[usize]) -> f64 {
 }
 
 impl CheckReport {
+    /// A row for each class, a column for each part.
+    fn write_classes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.classes.iter().map(|class| class.name.chars().count());
+        let width = names.max().unwrap_or(0).max("class".len());
+        let heads: String = self.parts.iter().map(|part| format!(" {:>10}", part.name)).collect();
+        writeln!(f, "  {:width$}{heads}", "class")?;
+        for class in &self.classes {
+            let counts: String = class.samples.iter().map(|count| format!(" {count:>10}")).collect();
+            writeln!(f, "  {:width$}{counts}", class.name)?;
+        }
+        Ok(())
+    }
+
     /// Number of samples that cannot be read.
     pub fn broken(&self) -> usize {
         self.parts.iter().map(|part| part.broken.len()).sum()
@@ -198,13 +211,9 @@ impl CheckReport {
 
 impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {} classes", self.name, self.classes.len())?;
+        writeln!(f, "{}: {}", self.name, count(self.classes.len(), "class", "classes"))?;
         self.parts.iter().try_for_each(|part| write!(f, "{part}"))?;
-        let width = self.classes.iter().map(|class| class.name.chars().count()).max().unwrap_or(0);
-        for class in &self.classes {
-            let counts: String = class.samples.iter().map(|count| format!(" {count:>8}")).collect();
-            writeln!(f, "  {:width$}{counts}", class.name)?;
-        }
+        self.write_classes(f)?;
         if self.imbalance >= IMBALANCE {
             writeln!(
                 f,
@@ -230,6 +239,10 @@ impl fmt::Display for CheckReport {
     }
 }
 
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// A title with a count, and the first of the lines.
 fn write_lines(f: &mut fmt::Formatter<'_>, title: &str, lines: impl Iterator<Item = String>) -> fmt::Result {
     let lines: Vec<_> = lines.collect();
@@ -243,15 +256,14 @@ fn write_lines(f: &mut fmt::Formatter<'_>, title: &str, lines: impl Iterator<Ite
 
 impl fmt::Display for PartReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "  {}: {} samples", self.name, self.samples)?;
+        write!(f, "  {}: {}", self.name, count(self.samples, "sample", "samples"))?;
         match self.sizes {
             Some((size, _)) if self.one_size => write!(f, ", {size} pixels")?,
             Some((smallest, largest)) => write!(f, ", {smallest} to {largest} pixels")?,
             None => {}
         }
-        for (channels, count) in &self.channels {
-            let plural = if *channels == 1 { "" } else { "s" };
-            write!(f, ", {count} of {channels} channel{plural}")?;
+        for (channels, pictures) in &self.channels {
+            write!(f, ", {pictures} of {}", count(*channels, "channel", "channels"))?;
         }
         if self.sixteen_bit > 0 {
             write!(f, ", {} of 16 bits", self.sixteen_bit)?;

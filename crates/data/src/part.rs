@@ -197,12 +197,16 @@ fn summarise(pictures: &[Picture]) -> Probe {
 }
 
 fn read_file(path: &PathBuf) -> Result<Vec<u8>, SampleError> {
-    let file = File::open(path)?;
-    let bytes = file.metadata()?.len();
+    // Asked before opening: to open a pipe is to wait for its writer.
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(SampleError::Other("not a regular file".into()));
+    }
+    let bytes = metadata.len();
     if bytes > MAX_FILE {
         return Err(SampleError::TooLong { bytes, limit: MAX_FILE });
     }
     let mut contents = Vec::with_capacity(bytes as usize);
-    file.take(MAX_FILE).read_to_end(&mut contents)?;
+    File::open(path)?.take(MAX_FILE).read_to_end(&mut contents)?;
     Ok(contents)
 }

@@ -10,7 +10,8 @@ use crate::{Picture, Samples, TransformError};
 /// Opacity is dropped, not composited, as Pillow's `convert('RGB')` does. Grey is the luma of ITU-R BT.601
 /// in Pillow's fixed point (`L`). Two channels without opacity, or more than three, are bands whose colour is unknown:
 /// they are kept by `Keep` and `Bands` and refused by the rest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Channels {
     /// One channel: luma.
     Grey,
@@ -128,6 +129,20 @@ impl FromStr for Channels {
     }
 }
 
+impl TryFrom<String> for Channels {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Channels> for String {
+    fn from(channels: Channels) -> Self {
+        channels.to_string()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +151,8 @@ mod tests {
     fn names_round_trip() {
         for channels in [Channels::Grey, Channels::Rgb, Channels::Rgba, Channels::Keep, Channels::Bands(5)] {
             assert_eq!(channels.to_string().parse(), Ok(channels));
+            let json = serde_json::to_string(&channels).unwrap();
+            assert_eq!(serde_json::from_str::<Channels>(&json).unwrap(), channels);
         }
         assert!("0".parse::<Channels>().is_err());
     }

@@ -25,7 +25,7 @@ pub(crate) struct Pair {
 pub(crate) fn find(folder: &Path) -> Result<Option<BTreeMap<PartName, Pair>>, Error> {
     let files = std::fs::read_dir(folder).map_err(Error::read(folder))?.flatten().map(|entry| entry.path());
     let mut found: BTreeMap<(PartName, bool), PathBuf> = BTreeMap::new();
-    let mut files: Vec<_> = files.collect();
+    let mut files: Vec<_> = files.filter(|path| path.is_file()).collect();
     files.sort();
     for path in files {
         let Some((part, is_images)) = role(&path) else { continue };
@@ -133,10 +133,16 @@ pub(crate) fn part(origin: &str, images: Idx, labels: &Idx) -> Result<Part, IdxE
 
 /// Pictures [N, C, pixels] as [N, pixels, C].
 pub(crate) fn interleave(planes: &[u8], channels: usize, pixels: usize) -> Vec<u8> {
-    let pictures = planes.chunks_exact(channels * pixels);
-    pictures
-        .flat_map(|picture| (0..picture.len()).map(move |i| picture[i % channels * pixels + i / channels]))
-        .collect()
+    let mut output = vec![0; planes.len()];
+    let picture = channels * pixels;
+    for (from, to) in planes.chunks_exact(picture).zip(output.chunks_exact_mut(picture)) {
+        for (channel, plane) in from.chunks_exact(pixels).enumerate() {
+            for (value, pixel) in plane.iter().zip(to.chunks_exact_mut(channels)) {
+                pixel[channel] = *value;
+            }
+        }
+    }
+    output
 }
 
 fn shape_error(shape: &[usize], reason: &str) -> IdxError {
