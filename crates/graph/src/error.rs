@@ -47,4 +47,7 @@ pub enum GraphError {
         /// What does not fit.
         reason: String,
     },
+    /// More than one thing went wrong.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Several(Vec<GraphError>),
 }

@@ -3,6 +3,7 @@
 //! A [`Graph`] is structure and can be built, printed, counted, cut, joined, saved and compared without running it;
 //! [`Parameters`] are values. The crate computes integers only: no arithmetic on weights, no threads, no clocks.
 
+pub mod builder;
 mod differentiate;
 mod error;
 mod graph;
@@ -12,6 +13,7 @@ mod parameters;
 mod shape;
 mod training;
 
+pub use builder::{Builder, Flow};
 pub use differentiate::{Backward, Differentiated, Rule, Rules, differentiate};
 pub use error::GraphError;
 pub use graph::{Graph, Initialiser, Node, NodeId, Origin, Parameter, Role, Value, ValueId};
