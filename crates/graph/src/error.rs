@@ -1,3 +1,4 @@
+use crate::graph::nearest;
 use thiserror::Error;
 
 /// Why a graph cannot be built, changed or resolved.
@@ -50,4 +51,11 @@ pub enum GraphError {
     /// More than one thing went wrong.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Several(Vec<GraphError>),
+}
+
+impl GraphError {
+    /// [`GraphError::Unknown`] with the candidate nearest to `name`, if one is near enough to be a slip.
+    pub fn unknown<'a>(kind: &'static str, name: &str, candidates: impl Iterator<Item = &'a str>) -> Self {
+        GraphError::Unknown { kind, name: name.to_owned(), hint: nearest(name, candidates) }
+    }
 }

@@ -299,11 +299,8 @@ impl Graph {
     /// # Errors
     /// [`GraphError::Unknown`].
     pub fn expect(&self, name: &str) -> Result<ValueId, GraphError> {
-        self.find(name).ok_or_else(|| GraphError::Unknown {
-            kind: "value",
-            name: name.to_owned(),
-            hint: nearest(name, self.values.iter().map(|value| value.name.as_str())),
-        })
+        let names = self.values.iter().map(|value| value.name.as_str());
+        self.find(name).ok_or_else(|| GraphError::unknown("value", name, names))
     }
 
     /// The shape of every value, by [`ValueId::index`], once `sizes` gives the symbols of the inputs their numbers.

@@ -1,0 +1,93 @@
+//! Every network of the table, against its card and against torchvision's lists (`reference/torchvision_names.py`).
+
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
+use serde_json::Value;
+use svertka_graph::{Graph, Role, Sizes};
+use svertka_zoo::{Card, cards, find};
+
+fn weights(graph: &Graph) -> u64 {
+    let learnt = graph.parameters().filter(|(_, _, parameter)| parameter.role == Role::Weight);
+    learnt.map(|(_, value, _)| value.ty.shape.elements().unwrap() as u64).sum()
+}
+
+fn logits(graph: &Graph) -> Vec<usize> {
+    let shapes = graph.concrete_shapes(&Sizes::batch(5)).unwrap();
+    shapes[graph.expect("logits").unwrap().index()].clone()
+}
+
+fn torchvision() -> Value {
+    serde_json::from_str(include_str!("fixtures/torchvision.json")).unwrap()
+}
+
+/// Cards that torchvision has a network for.
+fn in_torchvision(lists: &Value) -> Vec<(&'static Card, &Value)> {
+    cards().filter_map(|card| Some((card, lists.get(card.name)?))).collect()
+}
+
+#[test]
+fn counts_and_shapes_are_those_of_the_card() {
+    for card in cards() {
+        let graph = card.build(&card.options()).unwrap();
+        assert_eq!(weights(&graph), card.parameters, "{}", card.name);
+        assert_eq!(logits(&graph), [5, card.classes], "{}", card.name);
+        assert_eq!(graph.inputs(), [graph.expect("image").unwrap()], "{}", card.name);
+        assert_eq!(find(card.name).unwrap().name, card.name);
+    }
+}
+
+#[test]
+fn options_are_heard() {
+    for card in cards() {
+        let [height, width] = card.size;
+        let options = card.options().with_classes(7).with_channels(2).with_size([height + 4, width + 9]);
+        let plain = card.build(&options).unwrap();
+        assert_eq!(logits(&plain), [5, 7], "{}", card.name);
+        assert_eq!(plain.shape(plain.expect("image").unwrap())[1], 2.into(), "{}", card.name);
+        let dropped = card.build(&options.clone().with_dropout(0.2)).unwrap();
+        let dropouts =
+            |graph: &Graph| graph.nodes().iter().filter(|node| node.op.name() == "Dropout").count();
+        assert_eq!(dropouts(&plain), 0, "{}", card.name);
+        assert!(dropouts(&dropped) > 0, "{}", card.name);
+        assert!(card.build(&options.with_dropout(1.0)).is_err(), "{}", card.name);
+    }
+}
+
+#[test]
+fn parameters_have_the_names_and_shapes_of_torchvision() {
+    let lists = torchvision();
+    let known = in_torchvision(&lists);
+    assert_eq!(known.iter().map(|(card, _)| card.name).collect::<Vec<_>>(), ["resnet18", "resnet34"]);
+    for (card, list) in known {
+        let graph = card.build(&card.options()).unwrap();
+        let ours =
+            graph.parameters().map(|(_, value, _)| (value.name.as_str(), value.ty.shape.sizes().unwrap()));
+        let theirs = list["shapes"].as_array().unwrap().iter().map(|entry| {
+            let extents = entry[1].as_array().unwrap().iter().map(|extent| extent.as_u64().unwrap() as usize);
+            (entry[0].as_str().unwrap(), extents.collect::<Vec<_>>())
+        });
+        assert_eq!(ours.collect::<Vec<_>>(), theirs.collect::<Vec<_>>(), "{}", card.name);
+    }
+}
+
+#[test]
+fn cards_count_as_torchvision_does() {
+    let lists = torchvision();
+    for (card, list) in in_torchvision(&lists) {
+        assert_eq!(list["parameters"], card.parameters, "{}", card.name);
+        assert_eq!(list["multiply_adds"], card.multiply_adds, "{}", card.name);
+    }
+}
+
+#[test]
+fn a_slip_in_a_name_is_answered_with_the_nearest() {
+    let error = find("resnet_18").unwrap_err().to_string();
+    assert!(error.contains("no network named `resnet_18`; did you mean `resnet18`?"), "{error}");
+}
+
+#[test]
+fn a_picture_that_is_too_small_is_refused_by_the_layer() {
+    let lenet = find("lenet5").unwrap();
+    let error = lenet.build(&lenet.options().with_size([7, 7])).unwrap_err().to_string();
+    assert!(error.contains("conv2"), "{error}");
+}

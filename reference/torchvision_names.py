@@ -1,0 +1,39 @@
+"""Parameter names, shapes and counts of torchvision's networks, for crates/zoo/tests/fixtures/torchvision.json.
+
+Run as `python reference/torchvision_names.py`. Multiply-adds are half of what torch.utils.flop_counter counts: products of
+convolutions and fully connected layers only, for one picture.
+"""
+
+import json
+import pathlib
+
+import torch
+import torchvision
+from torch.utils.flop_counter import FlopCounterMode
+
+NETWORKS = {"resnet18": 224, "resnet34": 224}
+
+
+def describe(name, size):
+    network = torchvision.models.get_model(name, weights=None).eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, 3, size, size))
+    state = network.state_dict().items()
+    return {
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "multiply_adds": counter.get_total_flops() // 2,
+        "shapes": [[key, list(value.shape)] for key, value in state if not key.endswith("num_batches_tracked")],
+    }
+
+
+def dump(fixture):
+    """JSON with one parameter per line."""
+    text = json.dumps(fixture)
+    return text.replace('[["', '[\n["').replace('], ["', '],\n["').replace("}, ", "},\n") + "\n"
+
+
+if __name__ == "__main__":
+    fixture = {"made_with": {"torch": torch.__version__, "torchvision": torchvision.__version__}}
+    fixture |= {name: describe(name, size) for name, size in NETWORKS.items()}
+    folder = pathlib.Path(__file__).parent.parent / "crates/zoo/tests/fixtures"
+    (folder / "torchvision.json").write_text(dump(fixture))
