@@ -30,6 +30,8 @@ pub mod random;
 pub mod resize;
 pub mod simd;
 pub mod softmax;
+#[cfg(test)]
+mod testing;
 mod threads;
 mod vector;
 

@@ -187,3 +187,6 @@ impl Map<1> for Gradient {
         self.0.gradient_register(lanes, saved, dy)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -149,3 +149,6 @@ fn multiply(y: &mut [f32], factors: &[f32; GROUP]) {
         *y = if factor == 0.0 { 0.0 } else { *y * factor };
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,3 +12,6 @@ pub use binary::{Binary, BinaryOp};
 pub use reduce::Reduce;
 pub(crate) use reduce::sum_of;
 pub use scale::{accumulate, copy_into, scale_in_place, scale_into};
+
+#[cfg(test)]
+mod tests;

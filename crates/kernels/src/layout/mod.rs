@@ -15,3 +15,6 @@ pub use pad::{Pad, PadMode};
 
 /// The most axes a shape may have.
 pub const MAX_RANK: usize = 6;
+
+#[cfg(test)]
+mod tests;

@@ -329,3 +329,6 @@ impl<'a> Terms<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -125,3 +125,6 @@ impl BatchNorm {
         crate::vector::sum_channels_scratch(self.batch * self.pixels, self.channels, 2) + 2 * self.channels
     }
 }
+
+#[cfg(test)]
+mod tests;

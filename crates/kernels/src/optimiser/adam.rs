@@ -17,13 +17,13 @@ use crate::{Machine, SharedMut};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adam {
     /// Step length; 1e-3 by default.
-    pub learning_rate: f32,
+    pub learning_rate: f64,
     /// How much of the two moments stays; 0.9 and 0.999 by default.
-    pub betas: [f32; 2],
+    pub betas: [f64; 2],
     /// Added to the root, outside of it and after its correction; 1e-8 by default.
-    pub epsilon: f32,
+    pub epsilon: f64,
     /// By default 0 for Adam, 0.01 for AdamW.
-    pub weight_decay: f32,
+    pub weight_decay: f64,
     /// Whether weights decay by themselves (AdamW) or through the gradient (Adam).
     pub decoupled: bool,
 }
@@ -39,12 +39,12 @@ pub struct Moments<'a> {
 
 impl Adam {
     /// PyTorch's `Adam` with its defaults.
-    pub fn new(learning_rate: f32) -> Self {
+    pub fn new(learning_rate: f64) -> Self {
         Self { learning_rate, betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.0, decoupled: false }
     }
 
     /// PyTorch's `AdamW` with its defaults.
-    pub fn adamw(learning_rate: f32) -> Self {
+    pub fn adamw(learning_rate: f64) -> Self {
         Self { weight_decay: 0.01, decoupled: true, ..Self::new(learning_rate) }
     }
 
@@ -77,18 +77,17 @@ impl Adam {
 
     /// What a step computes with, worked out in f64.
     fn numbers(&self, step: u64, gradient_scale: f32) -> Numbers {
-        let (rate, decay) = (f64::from(self.learning_rate), f64::from(self.weight_decay));
-        let [beta1, beta2] = self.betas.map(f64::from);
-        let corrections = [beta1, beta2].map(|beta| 1.0 - beta.powf(step as f64));
+        let Self { learning_rate, betas, epsilon, weight_decay, decoupled } = *self;
+        let corrections = betas.map(|beta| 1.0 - beta.powf(step as f64));
         Numbers {
             gradient_scale,
-            coupled_decay: if self.decoupled { 0.0 } else { self.weight_decay },
-            shrink: if self.decoupled { (1.0 - rate * decay) as f32 } else { 1.0 },
-            betas: self.betas,
-            rests: [(1.0 - beta1) as f32, (1.0 - beta2) as f32],
-            step_length: (-rate / corrections[0]) as f32,
+            coupled_decay: if decoupled { 0.0 } else { weight_decay as f32 },
+            shrink: if decoupled { (1.0 - learning_rate * weight_decay) as f32 } else { 1.0 },
+            betas: betas.map(|beta| beta as f32),
+            rests: betas.map(|beta| (1.0 - beta) as f32),
+            step_length: (-learning_rate / corrections[0]) as f32,
             root_scale: (1.0 / corrections[1].sqrt()) as f32,
-            epsilon: self.epsilon,
+            epsilon: epsilon as f32,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Update rules as PyTorch defines them, each one pass over a parameter's slices.
 //!
-//! Every rule multiplies the gradient by `gradient_scale` first: 1, or what clipping by the global norm asks for.
+//! Numbers of a rule are f64, for `1 - 0.999` would lose four digits in f32. Every rule multiplies the gradient by `gradient_scale` first: 1, or what clipping by the global norm asks for.
 
 mod adam;
 pub mod reference;
@@ -17,8 +17,8 @@ pub use sgd::Sgd;
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn moving_average_in_place(machine: &Machine, decay: f32, weights: &[f32], average: &mut [f32]) {
-    map_in_place(machine, average, [weights], Approach(1.0 - decay));
+pub fn moving_average_in_place(machine: &Machine, decay: f64, weights: &[f32], average: &mut [f32]) {
+    map_in_place(machine, average, [weights], Approach((1.0 - decay) as f32));
 }
 
 /// The sum of squares, of which the global norm of gradients is made; in a fixed order, blocks joined in f64.
@@ -47,3 +47,6 @@ impl Kernel for SumOfSquares<'_> {
         sum_of(lanes, self.0, |lanes, x| lanes.mul(x, x))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,20 +16,20 @@ use crate::{Machine, SharedMut};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sgd {
     /// Step length.
-    pub learning_rate: f32,
+    pub learning_rate: f64,
     /// How much of the last direction stays; 0 by default.
-    pub momentum: f32,
+    pub momentum: f64,
     /// What the new direction lacks; 0 by default.
-    pub dampening: f32,
+    pub dampening: f64,
     /// Weight of the penalty on squares; 0 by default.
-    pub weight_decay: f32,
+    pub weight_decay: f64,
     /// Whether to look ahead; wants momentum above 0 and no dampening.
     pub nesterov: bool,
 }
 
 impl Sgd {
     /// Plain descent: everything else 0.
-    pub fn new(learning_rate: f32) -> Self {
+    pub fn new(learning_rate: f64) -> Self {
         Self { learning_rate, momentum: 0.0, dampening: 0.0, weight_decay: 0.0, nesterov: false }
     }
 
@@ -77,9 +77,9 @@ impl Kernel for Step<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
         let Sgd { learning_rate, momentum, dampening, weight_decay, nesterov } = *self.rule;
-        let [scale, decay, momentum, share, rate] =
-            [self.gradient_scale, weight_decay, momentum, 1.0 - dampening, -learning_rate]
-                .map(|value| lanes.splat(value));
+        let [decay, momentum, share, rate] =
+            [weight_decay, momentum, 1.0 - dampening, -learning_rate].map(|value| lanes.splat(value as f32));
+        let scale = lanes.splat(self.gradient_scale);
         let len = self.weights.len();
         for at in (0..len).step_by(L::COUNT) {
             let count = L::COUNT.min(len - at);

@@ -143,3 +143,6 @@ impl Pool {
         rows.flat_map(move |i| columns.clone().map(move |j| i * self.input[1] + j))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -257,3 +257,6 @@ impl Kernel for Spread<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,6 +146,9 @@ impl Kernel for Blocks<'_> {
     }
 }
 
+/// So many registers are added before they join the sum, which keeps rounding small along a thousand classes.
+const BLOCK: usize = 32;
+
 /// The registers that one sum runs over.
 struct Strip {
     /// Index of the first register.
@@ -194,31 +197,27 @@ impl Strip {
             }
             return;
         }
-        let mut sum = lanes.splat(0.0);
         for i in 0..self.registers {
-            let value = self.present(lanes, i, exponential(i));
-            self.write(lanes, y, i, value);
-            sum = lanes.add(sum, value);
+            self.write(lanes, y, i, exponential(i));
         }
-        let factor = lanes.div(lanes.splat(1.0), self.join(lanes, sum));
+        let sum = self.sum(lanes, |i| self.read(lanes, y, i));
+        let factor = lanes.div(lanes.splat(1.0), sum);
         for i in 0..self.registers {
             self.write(lanes, y, i, lanes.mul(self.read(lanes, y, i), factor));
         }
     }
 
-    /// The sum of `term(register)`; terms must be 0 in absent lanes.
+    /// The sum of `term(register)` over all registers, in blocks; terms must be 0 in absent lanes.
     #[inline(always)]
     fn sum<L: Lanes>(&self, lanes: L, term: impl Fn(usize) -> L::Vector) -> L::Vector {
         let mut sum = lanes.splat(0.0);
-        for i in 0..self.registers {
-            sum = lanes.add(sum, term(i));
+        for start in (0..self.registers).step_by(BLOCK) {
+            let mut block = lanes.splat(0.0);
+            for i in start..self.registers.min(start + BLOCK) {
+                block = lanes.add(block, term(i));
+            }
+            sum = lanes.add(sum, block);
         }
-        self.join(lanes, sum)
-    }
-
-    /// Adds up the lanes where they belong together.
-    #[inline(always)]
-    fn join<L: Lanes>(&self, lanes: L, sum: L::Vector) -> L::Vector {
         if self.along { lanes.splat(lanes.sum(sum)) } else { sum }
     }
 
@@ -298,3 +297,6 @@ fn fold_lanes<L: Lanes>(lanes: L, value: L::Vector, f: impl Fn(f32, f32) -> f32)
     unsafe { lanes.store(values.as_mut_ptr(), value) };
     values[1..L::COUNT].iter().fold(values[0], |folded, &value| f(folded, value))
 }
+
+#[cfg(test)]
+mod tests;
