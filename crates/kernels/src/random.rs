@@ -1,5 +1,5 @@
-//! A counter-based generator: every number is a function of a key and a position, so that it can be computed again, by any
-//! thread, in any order, and nothing is stored.
+//! A counter-based generator: every number is a function of a key and a position, so that it can be computed
+//! again, by any thread, in any order, and nothing is stored.
 //!
 //! Philox4x32-10. Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3",
 //! <https://doi.org/10.1145/2063384.2063405>.

@@ -76,8 +76,8 @@ pub(crate) struct Cases {
 }
 
 impl Cases {
-    /// Runs `kernel` on every machine. Its results must have the same bits on any number of threads, and differ from `expected`
-    /// by at most `tolerance` times the largest expected magnitude.
+    /// Runs `kernel` on every machine. Its results must have the same bits on any number of threads, and
+    /// differ from `expected` by at most `tolerance` times the largest expected magnitude.
     pub(crate) fn check(
         &mut self,
         problem: impl Debug,
@@ -172,5 +172,6 @@ impl Drop for Cases {
 
 /// Step of central differences.
 const STEP: f64 = 1e-5;
-/// Error of central differences in f64: `STEP²` times a third derivative of some tens, and rounding of 1e-16 / `STEP`.
+/// Error of central differences in f64: `STEP²` times a third derivative of some tens, and rounding of 1e-16
+/// / `STEP`.
 const DIFFERENCES: f64 = 1e-7;

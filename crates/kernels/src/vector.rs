@@ -122,8 +122,8 @@ pub(crate) trait ChannelMap<const K: usize, const P: usize>: Copy + Sync {
     ) -> L::Vector;
 }
 
-/// `out = map(x, others, params)` where all but `params` are `[M, C]` and `params` are `[C]`; `x: None` stands for what
-/// `out` holds before.
+/// `out = map(x, others, params)` where all but `params` are `[M, C]` and `params` are `[C]`; `x: None`
+/// stands for what `out` holds before.
 pub(crate) fn map_channels<const K: usize, const P: usize>(
     machine: &Machine,
     out: &mut [f32],
@@ -162,8 +162,8 @@ impl<const K: usize, const P: usize, M: ChannelMap<K, P>> Kernel for Channels<'_
         for row in (0..len).step_by(channels) {
             for channel in (0..channels).step_by(L::COUNT) {
                 let (at, count) = (row + channel, L::COUNT.min(channels - channel));
-                // SAFETY: `map_channels` asserts that every slice but `params` is `len` long, a multiple of `channels`, the
-                // length of `params`.
+                // SAFETY: `map_channels` asserts that every slice but `params` is `len` long, a multiple of
+                // `channels`, the length of `params`.
                 unsafe {
                     let others = std::array::from_fn(|k| load(lanes, self.others[k].as_ptr().add(at), count));
                     let params =
@@ -201,8 +201,8 @@ pub(crate) fn sum_channels_scratch(pixels: usize, channels: usize, sums: usize) 
     parts(pixels) * sums * channels
 }
 
-/// Sums `terms(inputs, params)` over the pixels of `inputs` `[M, C]`, `params` being `[C]`; `finish(channel, sums)` is called
-/// for every channel in order.
+/// Sums `terms(inputs, params)` over the pixels of `inputs` `[M, C]`, `params` being `[C]`; `finish(channel,
+/// sums)` is called for every channel in order.
 pub(crate) fn sum_channels<const K: usize, const P: usize, const S: usize>(
     machine: &Machine,
     channels: usize,

@@ -1,7 +1,7 @@
 //! Exponentials over [`Lanes`].
 //!
-//! Coefficients are Chebyshev interpolants fitted in f64; their own errors are below a tenth of an ulp, so that what is
-//! declared beside each function is rounding.
+//! Coefficients are Chebyshev interpolants fitted in f64; their own errors are below a tenth of an ulp, so
+//! that what is declared beside each function is rounding.
 
 use crate::simd::Lanes;
 
@@ -24,8 +24,8 @@ fn polynomial<L: Lanes, const N: usize>(lanes: L, coefficients: [f32; N], x: L::
 
 /// `exp(x)`, within 2 ulp; 0 and infinity where the result leaves the range of f32; NaN stays NaN.
 ///
-/// With `n` the integer nearest to `x / ln 2` and `r = x - n ln 2`, it is `2^n exp(r)`. The factor is applied in two halves, for
-/// `2^n` itself may leave the range.
+/// With `n` the integer nearest to `x / ln 2` and `r = x - n ln 2`, it is `2^n exp(r)`. The factor is applied
+/// in two halves, for `2^n` itself may leave the range.
 #[inline(always)]
 pub(crate) fn exp<L: Lanes>(lanes: L, x: L::Vector) -> L::Vector {
     let x = lanes.max(lanes.splat(-105.0), lanes.min(lanes.splat(90.0), x));

@@ -25,8 +25,8 @@ fn hard_sigmoid(alpha: f64, beta: f64, x: f64) -> f64 {
     (alpha * x + beta).clamp(0.0, 1.0)
 }
 
-/// The derivative of the activation at the input `x`; at a kink 0 for Relu, Clip and HardSigmoid, `alpha` for LeakyRelu,
-/// and for HardSwish the slope of the constant or straight side.
+/// The derivative of the activation at the input `x`; at a kink 0 for Relu, Clip and HardSigmoid, `alpha` for
+/// LeakyRelu, and for HardSwish the slope of the constant or straight side.
 pub fn derivative(activation: Activation, x: f64) -> f64 {
     match activation {
         Activation::Relu => f64::from(x > 0.0),

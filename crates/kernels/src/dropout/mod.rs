@@ -27,9 +27,11 @@ pub enum Mask {
     },
 }
 
-/// `y = x / (1 - ratio)` where a position is kept, with probability `1 - ratio`, else 0. The gradient is the same call on dy.
+/// `y = x / (1 - ratio)` where a position is kept, with probability `1 - ratio`, else 0. The gradient is the
+/// same call on dy.
 ///
-/// Source: Srivastava et al. 2014, <https://jmlr.org/papers/v15/srivastava14a.html>; ONNX Dropout in training mode.
+/// Source: Srivastava et al. 2014, <https://jmlr.org/papers/v15/srivastava14a.html>; ONNX Dropout in training
+/// mode.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dropout {
     ratio: f32,

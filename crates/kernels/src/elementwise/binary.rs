@@ -44,7 +44,8 @@ impl Map<1> for BinaryOp {
     }
 }
 
-/// `a op b` with NumPy's broadcasting: shapes are aligned at their last axes, and axes of size 1 or missing ones repeat.
+/// `a op b` with NumPy's broadcasting: shapes are aligned at their last axes, and axes of size 1 or missing
+/// ones repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Binary {
     op: BinaryOp,
@@ -119,7 +120,8 @@ impl Kernel for Runs<'_> {
             let y = &mut self.y[start - self.first..start - self.first + len];
             for at in (0..len).step_by(L::COUNT) {
                 let count = L::COUNT.min(len - at);
-                // SAFETY: `at + count <= len`, which `y` has, and each operand either has or repeats its one value.
+                // SAFETY: `at + count <= len`, which `y` has, and each operand either has or repeats its one
+                // value.
                 unsafe {
                     let a = if repeats[0] { lanes.splat(*a) } else { load(lanes, a.add(at), count) };
                     let b = if repeats[1] { lanes.splat(*b) } else { load(lanes, b.add(at), count) };

@@ -1,7 +1,7 @@
 //! Arithmetic value by value, with broadcasting, and sums over axes.
 //!
-//! Shapes are physical: what lies in memory, row-major, at most [`MAX_RANK`](crate::layout::MAX_RANK) axes. Where the outermost
-//! axis is the batch, a call says how many rows of it are present.
+//! Shapes are physical: what lies in memory, row-major, at most [`MAX_RANK`](crate::layout::MAX_RANK) axes.
+//! Where the outermost axis is the batch, a call says how many rows of it are present.
 
 mod binary;
 mod reduce;

@@ -7,7 +7,8 @@ use std::ops::Range;
 
 /// The sum or the mean over some axes.
 ///
-/// Where the outputs are too few to occupy the cores, the sums are cut into a fixed number of parts and joined in order.
+/// Where the outputs are too few to occupy the cores, the sums are cut into a fixed number of parts and
+/// joined in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reduce {
     /// The axes that stay, with the input's strides.
@@ -54,8 +55,8 @@ impl Reduce {
         Ok(Self { mean: true, ..Self::sum(shape, axes)? })
     }
 
-    /// The sum of an array of shape `from` over the axes along which `to` repeats when it is broadcast to `from`: the gradient
-    /// of broadcasting.
+    /// The sum of an array of shape `from` over the axes along which `to` repeats when it is broadcast to
+    /// `from`: the gradient of broadcasting.
     ///
     /// # Errors
     /// Too many axes; shapes of which one cannot be broadcast to the other.

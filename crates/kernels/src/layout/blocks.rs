@@ -1,9 +1,11 @@
 use crate::{Machine, SharedMut};
 
-/// Copies equal blocks from places at one distance to places at another: concatenation and splitting along an axis.
+/// Copies equal blocks from places at one distance to places at another: concatenation and splitting along an
+/// axis.
 ///
-/// To put `[outer, k, inner]` behind `at` other positions of `[outer, n, inner]`: `len = k inner`, `from_stride = len`,
-/// `from_start = 0`, `to_stride = n inner`, `to_start = at inner`. Splitting exchanges `from` and `to`.
+/// To put `[outer, k, inner]` behind `at` other positions of `[outer, n, inner]`: `len = k inner`,
+/// `from_stride = len`, `from_start = 0`, `to_stride = n inner`, `to_start = at inner`. Splitting exchanges
+/// `from` and `to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockCopy {
     /// Values of a block.
@@ -19,7 +21,8 @@ pub struct BlockCopy {
 }
 
 impl BlockCopy {
-    /// Part `at .. at + size` of an axis of `total` positions, `inner` values each, from a whole of its own: concatenation.
+    /// Part `at .. at + size` of an axis of `total` positions, `inner` values each, from a whole of its own:
+    /// concatenation.
     pub fn concat(size: usize, at: usize, total: usize, inner: usize) -> Self {
         let len = size * inner;
         Self { len, from_start: 0, from_stride: len, to_start: at * inner, to_stride: total * inner }

@@ -4,7 +4,8 @@ use crate::problem::ProblemError;
 use crate::vector::CHUNK;
 use crate::{Machine, SharedMut};
 
-/// A copy whose output is row-major and whose input is read with any strides: transposing, slicing, expanding.
+/// A copy whose output is row-major and whose input is read with any strides: transposing, slicing,
+/// expanding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gather {
     /// Over the output's axes; the stride is the input's.
@@ -82,8 +83,8 @@ impl Gather {
         Self::new(from, 0, (0..to.len()).map(|axis| (to[axis], stride(axis))))
     }
 
-    /// Copies into `y`. `rows` of the output's outermost axis are present; if that axis is not the input's outermost as well,
-    /// `rows` must be all of it.
+    /// Copies into `y`. `rows` of the output's outermost axis are present; if that axis is not the input's
+    /// outermost as well, `rows` must be all of it.
     ///
     /// # Panics
     /// If a slice is too short.
@@ -103,8 +104,8 @@ impl Gather {
         });
     }
 
-    /// The gradient of [`copy_into`](Self::copy_into) where no value is read twice (not after [`expand`](Self::expand)): writes
-    /// every `dy` to where its value came from, and 0 elsewhere.
+    /// The gradient of [`copy_into`](Self::copy_into) where no value is read twice (not after
+    /// [`expand`](Self::expand)): writes every `dy` to where its value came from, and 0 elsewhere.
     ///
     /// # Panics
     /// If a slice is too short.
@@ -120,7 +121,8 @@ impl Gather {
             for (start, len) in nest.runs(index * CHUNK..dy.len().min((index + 1) * CHUNK)) {
                 let mut to = self.place(&nest, start) as isize;
                 for dy in &dy[start..start + len] {
-                    // SAFETY: distinct steps of the nest are distinct values of the input, and each is one task's.
+                    // SAFETY: distinct steps of the nest are distinct values of the input, and each is one
+                    // task's.
                     let value = unsafe { shared.slice(to as usize, 1) };
                     value[0] = *dy;
                     to += stride;
@@ -152,7 +154,8 @@ fn copy_run(x: &[f32], from: usize, stride: isize, y: &mut [f32]) {
 /// Side of the square in which a transposition reads and writes: so many cache lines stay in L1.
 const TILE: usize = 16;
 
-/// A transposition proper: the input's contiguous axis is not the output's. Square tiles use whole lines of both.
+/// A transposition proper: the input's contiguous axis is not the output's. Square tiles use whole lines of
+/// both.
 struct Tiles<'a> {
     nest: &'a Nest<1>,
     /// The axis along which the input is contiguous.
@@ -184,7 +187,8 @@ impl<'a> Tiles<'a> {
                 let columns = column..inner.min(column + TILE);
                 for row in rows.clone() {
                     let to = to + row * self.out_stride + columns.start;
-                    // SAFETY: a task has whole lines of the output along the last axis, one for each of its rows.
+                    // SAFETY: a task has whole lines of the output along the last axis, one for each of its
+                    // rows.
                     let y = unsafe { shared.slice(to, columns.len()) };
                     copy_run(x, self.input(from, row, columns.start), self.nest.inner_strides()[0], y);
                 }

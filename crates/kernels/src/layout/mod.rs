@@ -1,7 +1,7 @@
 //! Moving data: transpose, slice, expand, pad, concatenate, split.
 //!
-//! Shapes are physical: what lies in memory, row-major, at most [`MAX_RANK`] axes. Where the outermost axis is the batch, a call
-//! says how many rows of it are present.
+//! Shapes are physical: what lies in memory, row-major, at most [`MAX_RANK`] axes. Where the outermost axis
+//! is the batch, a call says how many rows of it are present.
 
 mod blocks;
 mod gather;

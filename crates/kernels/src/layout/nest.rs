@@ -2,8 +2,8 @@ use super::MAX_RANK;
 use crate::problem::ProblemError;
 use std::ops::Range;
 
-/// Nested loops over up to [`MAX_RANK`] axes, with the strides of `K` arrays along each. Made as shallow as possible: axes of
-/// size 1 go, and neighbours that every array sees as one are joined.
+/// Nested loops over up to [`MAX_RANK`] axes, with the strides of `K` arrays along each. Made as shallow as
+/// possible: axes of size 1 go, and neighbours that every array sees as one are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Nest<const K: usize> {
     rank: usize,

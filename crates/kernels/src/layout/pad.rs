@@ -2,7 +2,8 @@ use super::MAX_RANK;
 use crate::problem::ProblemError;
 use crate::{Machine, vector::CHUNK};
 
-/// Where the values of padding come from. ONNX's names; PyTorch calls them constant, reflect, replicate, circular.
+/// Where the values of padding come from. ONNX's names; PyTorch calls them constant, reflect, replicate,
+/// circular.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PadMode {
     /// A given value.
@@ -33,8 +34,8 @@ impl Pad {
     /// Padding of `shape` by `pads[i]` positions before and after axis `i`.
     ///
     /// # Errors
-    /// Too many axes; an axis of which nothing is left; reflecting an axis by its size or more; repeating or mirroring an axis
-    /// that has no positions.
+    /// Too many axes; an axis of which nothing is left; reflecting an axis by its size or more;
+    /// repeating or mirroring an axis that has no positions.
     pub fn new(shape: &[usize], pads: &[(isize, isize)], mode: PadMode) -> Result<Self, ProblemError> {
         if shape.len() > MAX_RANK {
             return Err(ProblemError::Rank(shape.len()));
@@ -66,8 +67,8 @@ impl Pad {
         &self.padded[..self.rank]
     }
 
-    /// Pads `rows` of x's outermost axis; where that axis is padded itself, `rows` must be all of it. `value` fills
-    /// [`PadMode::Constant`].
+    /// Pads `rows` of x's outermost axis; where that axis is padded itself, `rows` must be all of it. `value`
+    /// fills [`PadMode::Constant`].
     ///
     /// # Panics
     /// If a slice is too short.
@@ -84,8 +85,8 @@ impl Pad {
         });
     }
 
-    /// The gradient of [`pad_into`](Self::pad_into) with respect to x: every `dy` is added to where its value came from.
-    /// Overwrites `dx`.
+    /// The gradient of [`pad_into`](Self::pad_into) with respect to x: every `dy` is added to where its value
+    /// came from. Overwrites `dx`.
     ///
     /// # Panics
     /// If a slice is too short.

@@ -1,4 +1,5 @@
-//! Softmax cross-entropy, ONNX's SoftmaxCrossEntropyLoss, with PyTorch's label smoothing and soft targets beside it.
+//! Softmax cross-entropy, ONNX's SoftmaxCrossEntropyLoss, with PyTorch's label smoothing and soft targets
+//! beside it.
 
 pub mod reference;
 
@@ -13,8 +14,8 @@ use std::fmt;
 /// How the losses of all positions become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reduction {
-    /// Their sum divided by the class weights of the labels present (soft targets: by the number of positions); 0 where every
-    /// label is ignored (ONNX and PyTorch divide 0 by 0 there).
+    /// Their sum divided by the class weights of the labels present (soft targets: by the number of
+    /// positions); 0 where every label is ignored (ONNX and PyTorch divide 0 by 0 there).
     Mean,
     /// Their sum.
     Sum,
@@ -70,9 +71,9 @@ impl fmt::Display for LabelError {
 
 impl std::error::Error for LabelError {}
 
-/// `-sum over c of w_c q_c log p_c` with `p` the softmax of the logits along the middle axis of `[outer, classes, inner]`, `w` the
-/// class weights, and `q = (1 - label_smoothing) target + label_smoothing / classes`; with labels the class weight of the
-/// first term is the label's.
+/// `-sum over c of w_c q_c log p_c` with `p` the softmax of the logits along the middle axis of `[outer,
+/// classes, inner]`, `w` the class weights, and `q = (1 - label_smoothing) target + label_smoothing /
+/// classes`; with labels the class weight of the first term is the label's.
 ///
 /// Source: ONNX SoftmaxCrossEntropyLoss; PyTorch's `CrossEntropyLoss`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,8 +85,8 @@ pub struct CrossEntropy {
 }
 
 impl CrossEntropy {
-    /// The mean over `[outer, classes, inner]`, no label ignored, no smoothing. Channels-last pictures and rows of logits have
-    /// `inner` 1.
+    /// The mean over `[outer, classes, inner]`, no label ignored, no smoothing. Channels-last pictures and
+    /// rows of logits have `inner` 1.
     ///
     /// # Errors
     /// Sizes of 0.
@@ -156,8 +157,8 @@ impl CrossEntropy {
         })
     }
 
-    /// Writes the loss (see [`loss_len`](Self::loss_len)) and `log_probabilities`, which the gradient reads and whose
-    /// exponentials are the probabilities.
+    /// Writes the loss (see [`loss_len`](Self::loss_len)) and `log_probabilities`, which the gradient reads
+    /// and whose exponentials are the probabilities.
     ///
     /// # Errors
     /// The first label that names no class; nothing is written then.

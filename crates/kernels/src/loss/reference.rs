@@ -1,4 +1,5 @@
-//! The twin of softmax cross-entropy in f64 over logits `[outer, classes, inner]`, written from the definition.
+//! The twin of softmax cross-entropy in f64 over logits `[outer, classes, inner]`, written from the
+//! definition.
 
 use super::{CrossEntropy, LabelError, Reduction, Target, Targets};
 
@@ -45,7 +46,8 @@ fn log_probability(loss: &CrossEntropy, logits: &[f64], index: usize) -> f64 {
     logits[index] - max - vector().map(|x| (x - max).exp()).sum::<f64>().ln()
 }
 
-/// The loss (one value, or one for each of `[outer, inner]` where nothing is reduced) and the log-probabilities.
+/// The loss (one value, or one for each of `[outer, inner]` where nothing is reduced) and the
+/// log-probabilities.
 ///
 /// # Errors
 /// The first label that names no class.

@@ -29,9 +29,9 @@ pub struct Gradients<'a> {
 impl BatchNorm {
     /// The gradient of [`normalise_into`](Self::normalise_into).
     ///
-    /// With `dz` the gradient before the activation and `n = (x - mean) inv_std`: `dresidual = dz`, `dbias = sum dz`,
-    /// `dscale = sum dz n`, and `dx = scale inv_std (dz - (dbias + n dscale) / M)`, or with frozen statistics
-    /// `scale inv_std dz`.
+    /// With `dz` the gradient before the activation and `n = (x - mean) inv_std`: `dresidual = dz`, `dbias =
+    /// sum dz`, `dscale = sum dz n`, and `dx = scale inv_std (dz - (dbias + n dscale) / M)`, or with frozen
+    /// statistics `scale inv_std dz`.
     ///
     /// # Panics
     /// If a slice is shorter than its shape, or `scratch` than [`scratch_len`](Self::scratch_len).

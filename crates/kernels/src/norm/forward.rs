@@ -7,8 +7,8 @@ use crate::vector::{ChannelMap, ChannelTerms, map_channels, sum_channels};
 impl BatchNorm {
     /// Training, first half: the statistics of the rows present, into `saved` and `running`.
     ///
-    /// The mean comes first and the variance from distances to it, so that a large mean does not cancel a small variance. One
-    /// value per channel has no unbiased variance; its biased one, 0, enters `running`.
+    /// The mean comes first and the variance from distances to it, so that a large mean does not cancel a
+    /// small variance. One value per channel has no unbiased variance; its biased one, 0, enters `running`.
     ///
     /// # Panics
     /// If a slice is shorter than its shape, or `scratch` than [`scratch_len`](Self::scratch_len).
@@ -50,15 +50,17 @@ impl BatchNorm {
         }
     }
 
-    /// `1 / sqrt(variance + epsilon)` of frozen statistics, as [`normalise_into`](Self::normalise_into) wants it.
+    /// `1 / sqrt(variance + epsilon)` of frozen statistics, as [`normalise_into`](Self::normalise_into) wants
+    /// it.
     pub fn inverse_std_into(&self, variance: &[f32], inv_std: &mut [f32]) {
         for (inv_std, &variance) in inv_std.iter_mut().zip(variance) {
             *inv_std = (1.0 / (f64::from(variance) + f64::from(self.epsilon)).sqrt()) as f32;
         }
     }
 
-    /// Frozen statistics as a factor and a summand per channel, for [`ScaleShift`] or to be folded into a convolution:
-    /// `factor = scale inv_std`, `shift = bias - mean factor`. Reads all of `inputs` but x and residual.
+    /// Frozen statistics as a factor and a summand per channel, for [`ScaleShift`] or to be folded into a
+    /// convolution: `factor = scale inv_std`, `shift = bias - mean factor`. Reads all of `inputs` but x and
+    /// residual.
     pub fn fold_into(&self, inputs: &Inputs<'_>, factor: &mut [f32], shift: &mut [f32]) {
         for c in 0..self.channels {
             let product = f64::from(inputs.scale[c]) * f64::from(inputs.inv_std[c]);

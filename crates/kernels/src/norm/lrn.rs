@@ -2,9 +2,9 @@ use crate::Machine;
 use crate::problem::{ProblemError, positive};
 use std::ops::RangeInclusive;
 
-/// Local response normalisation across channels:
-/// `y = x / (bias + alpha / size * sum of squares over the window of the channel) ^ beta`, where the window of channel `c` is
-/// `c - ⌊(size - 1) / 2⌋ ..= c + ⌈(size - 1) / 2⌉`, cut at the ends.
+/// Local response normalisation across channels: `y = x / (bias + alpha / size * sum of squares over the
+/// window of the channel) ^ beta`, where the window of channel `c` is `c - ⌊(size - 1) / 2⌋ ..= c + ⌈(size -
+/// 1) / 2⌉`, cut at the ends.
 ///
 /// Shape: x, y `[batch, pixels, C]`. Source: Krizhevsky et al. 2012; ONNX LRN.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,7 +21,8 @@ impl Lrn {
     /// Over windows of `size` channels; ONNX's defaults are `alpha` 1e-4, `beta` 0.75, `bias` 1.
     ///
     /// # Errors
-    /// Sizes of 0; a `bias` that is not positive or an `alpha` that is negative (the base of the power could vanish).
+    /// Sizes of 0; a `bias` that is not positive or an `alpha` that is negative (the base of the
+    /// power could vanish).
     pub fn new(
         pixels: usize,
         channels: usize,
@@ -88,8 +89,8 @@ impl Lrn {
 
     /// The gradient of [`apply_into`](Self::apply_into) with respect to x; overwrites `dx`.
     ///
-    /// With `s` the base of the power: `dx_j = dy_j s_j^-beta - 2 alpha beta / size * x_j * sum of dy_i x_i s_i^(-beta - 1)` over
-    /// the channels i in whose windows j lies.
+    /// With `s` the base of the power: `dx_j = dy_j s_j^-beta - 2 alpha beta / size * x_j * sum of dy_i x_i
+    /// s_i^(-beta - 1)` over the channels i in whose windows j lies.
     ///
     /// # Panics
     /// If a slice is shorter than `rows` pictures, or `scratch` than [`scratch_len`](Self::scratch_len).

@@ -85,7 +85,8 @@ impl BatchNorm {
         Self { activation, ..self }
     }
 
-    /// The same where mean and variance are constants that the gradient does not flow through (`false` by default).
+    /// The same where mean and variance are constants that the gradient does not flow through (`false` by
+    /// default).
     pub fn with_frozen_statistics(self, frozen: bool) -> Self {
         Self { frozen, ..self }
     }

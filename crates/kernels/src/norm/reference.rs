@@ -52,8 +52,9 @@ pub fn statistics(norm: &BatchNorm, x: &[f64]) -> Statistics {
     Statistics { mean, variance }
 }
 
-/// A running statistic after one more batch: `(1 - weight) running + weight batch`. The batch's variance enters unbiased,
-/// `n / (n - 1)` times the one it was normalised with, as PyTorch does; ONNX's momentum is `1 - weight`.
+/// A running statistic after one more batch: `(1 - weight) running + weight batch`. The batch's variance
+/// enters unbiased, `n / (n - 1)` times the one it was normalised with, as PyTorch does; ONNX's momentum is
+/// `1 - weight`.
 pub fn update_running(weight: f64, running: &[f64], batch: &[f64]) -> Vec<f64> {
     running.iter().zip(batch).map(|(running, batch)| (1.0 - weight) * running + weight * batch).collect()
 }

@@ -1,6 +1,7 @@
 //! Update rules as PyTorch defines them, each one pass over a parameter's slices.
 //!
-//! Numbers of a rule are f64, for `1 - 0.999` would lose four digits in f32. Every rule multiplies the gradient by `gradient_scale` first: 1, or what clipping by the global norm asks for.
+//! Numbers of a rule are f64, for `1 - 0.999` would lose four digits in f32. Every rule multiplies the
+//! gradient by `gradient_scale` first: 1, or what clipping by the global norm asks for.
 
 mod adam;
 pub mod reference;

@@ -2,7 +2,8 @@
 
 use super::{Adam, Sgd};
 
-/// One step of [`Sgd`] on a weight `w`, its gradient and its momentum (`None` before the first step): both after it.
+/// One step of [`Sgd`] on a weight `w`, its gradient and its momentum (`None` before the first step): both
+/// after it.
 pub fn sgd(rule: &Sgd, w: f64, gradient: f64, momentum: Option<f64>) -> (f64, f64) {
     let d = gradient + rule.weight_decay * w;
     let mu = rule.momentum;

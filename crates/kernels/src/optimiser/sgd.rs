@@ -33,8 +33,8 @@ impl Sgd {
         Self { learning_rate, momentum: 0.0, dampening: 0.0, weight_decay: 0.0, nesterov: false }
     }
 
-    /// One step. `buffer` is the momentum, as long as the weights; `first` says that it holds nothing yet. Without momentum it is
-    /// neither read nor written and may be empty.
+    /// One step. `buffer` is the momentum, as long as the weights; `first` says that it holds nothing yet.
+    /// Without momentum it is neither read nor written and may be empty.
     ///
     /// # Panics
     /// If the lengths differ.
@@ -83,7 +83,8 @@ impl Kernel for Step<'_> {
         let len = self.weights.len();
         for at in (0..len).step_by(L::COUNT) {
             let count = L::COUNT.min(len - at);
-            // SAFETY: `at + count` is at most the length of the three slices, unless the buffer is empty and not touched.
+            // SAFETY: `at + count` is at most the length of the three slices, unless the buffer is empty and
+            // not touched.
             unsafe {
                 let to = self.weights.as_mut_ptr().add(at);
                 let w = load(lanes, to, count);

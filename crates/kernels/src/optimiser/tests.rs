@@ -55,7 +55,8 @@ fn rule_of(case: &Value) -> Rule {
     Rule::Adam(Adam { betas, epsilon, weight_decay, ..defaults }, vec![0.0; len], vec![0.0; len])
 }
 
-/// `tests/fixtures/optimisers.json`, written by `reference/optimisers.py` with the version of PyTorch that it records.
+/// `tests/fixtures/optimisers.json`, written by `reference/optimisers.py` with the version of PyTorch that it
+/// records.
 #[test]
 fn every_rule_is_pytorchs() {
     let fixture: Value = serde_json::from_str(include_str!("../../tests/fixtures/optimisers.json")).unwrap();

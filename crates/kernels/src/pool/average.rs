@@ -4,8 +4,8 @@ use crate::simd::{Kernel, Lanes};
 use crate::vector::{load, store};
 
 impl Pool {
-    /// The mean of every window: over the taps on the picture, or with `count_include_pad` over those on the declared padding
-    /// as well (never over positions beyond it, which `ceil_mode` brings).
+    /// The mean of every window: over the taps on the picture, or with `count_include_pad` over those on the
+    /// declared padding as well (never over positions beyond it, which `ceil_mode` brings).
     ///
     /// # Panics
     /// If a slice is shorter than `rows` pictures.

@@ -67,7 +67,8 @@ impl GlobalPool {
         });
     }
 
-    /// The maximum of every plane; `places` (`[batch, C]`) receives the pixel where it lies, the first of equals.
+    /// The maximum of every plane; `places` (`[batch, C]`) receives the pixel where it lies, the first of
+    /// equals.
     ///
     /// # Panics
     /// If a slice is shorter than `rows` pictures.
@@ -105,7 +106,8 @@ impl GlobalPool {
     }
 }
 
-/// So many pixels are added before they join the sum: rounding then grows with the pixels' square root at most.
+/// So many pixels are added before they join the sum: rounding then grows with the pixels' square root at
+/// most.
 const BLOCK_PIXELS: usize = 32;
 
 struct Mean<'a> {

@@ -6,8 +6,8 @@ use crate::{Machine, SharedMut};
 impl Pool {
     /// The maximum of every window; padding never wins.
     ///
-    /// `places` (as long as `y`) receives where each maximum lies: its index in the picture's `H W` plane. Of equal values the
-    /// first in row-major order wins; a NaN wins only where it is the window's last value.
+    /// `places` (as long as `y`) receives where each maximum lies: its index in the picture's `H W` plane. Of
+    /// equal values the first in row-major order wins; a NaN wins only where it is the window's last value.
     ///
     /// # Panics
     /// If a slice is shorter than `rows` pictures.

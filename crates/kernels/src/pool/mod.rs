@@ -1,4 +1,5 @@
-//! Pooling over windows and over whole planes, as ONNX's MaxPool, AveragePool, GlobalMaxPool and GlobalAveragePool define it.
+//! Pooling over windows and over whole planes, as ONNX's MaxPool, AveragePool, GlobalMaxPool and
+//! GlobalAveragePool define it.
 //!
 //! Pictures are `[rows, H, W, C]`. A signal has `H = 1` and `Window::new(1)` along it.
 
@@ -32,8 +33,9 @@ impl Window {
         Self { kernel, stride: 1, dilation: 1, pad_begin: 0, pad_end: 0 }
     }
 
-    /// The number of output positions over `input` ones: `(input + pads - dilation (kernel - 1) - 1) / stride + 1`, rounded down,
-    /// or with `ceil_mode` up, except that no window starts in the padding at the end.
+    /// The number of output positions over `input` ones:
+    /// `(input + pads - dilation (kernel - 1) - 1) / stride + 1`, rounded down, or with `ceil_mode` up, except
+    /// that no window starts in the padding at the end.
     fn output(self, input: usize, ceil_mode: bool) -> Result<usize, ProblemError> {
         positive(self.kernel, "a window's kernel")?;
         positive(self.stride, "a window's stride")?;
@@ -82,8 +84,8 @@ impl Pool {
     /// Pooling of at most `batch` pictures `input` `[H, W]` by one window per axis.
     ///
     /// # Errors
-    /// Sizes of 0, a window larger than its padded axis, a window that has no tap on the picture, a plane of 2^30 positions or
-    /// more (places are remembered in 32 bits).
+    /// Sizes of 0, a window larger than its padded axis, a window that has no tap on the picture, a
+    /// plane of 2^30 positions or more (places are remembered in 32 bits).
     pub fn new(
         batch: usize,
         channels: usize,

@@ -154,7 +154,8 @@ fn global_pooling_is_the_twins() {
     }
 }
 
-/// The lecture's figure of the backward pass: the gradient goes to the place of the maximum, and zero goes elsewhere.
+/// The lecture's figure of the backward pass: the gradient goes to the place of the maximum, and zero goes
+/// elsewhere.
 #[test]
 fn the_gradient_goes_to_the_place_of_the_maximum() {
     let machine = Machine::single();
@@ -181,7 +182,8 @@ fn the_gradient_goes_to_the_place_of_the_maximum() {
     assert_eq!(dx, expected);
 }
 
-/// The lecture's sum and average pooling over disjoint p x q blocks; the sum is the average times the block's area.
+/// The lecture's sum and average pooling over disjoint p x q blocks; the sum is the average times the block's
+/// area.
 #[test]
 fn disjoint_blocks_are_summed_and_averaged() {
     let machine = Machine::single();

@@ -57,8 +57,8 @@ pub trait Lanes: Copy + Send + Sync {
     fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a` where `x > 0`, else 0 (0 where `x` is NaN).
     fn where_positive(self, x: Self::Vector, a: Self::Vector) -> Self::Vector;
-    /// `x` where `a > b`, else `y` (`y` where either is NaN). Lanes of `x` and `y` are moved as bits, so they may carry
-    /// integers.
+    /// `x` where `a > b`, else `y` (`y` where either is NaN). Lanes of `x` and `y` are moved as bits, so they
+    /// may carry integers.
     fn select_greater(
         self,
         a: Self::Vector,
