@@ -181,6 +181,23 @@ impl Graph {
     /// # Panics
     /// If an input is not a value of this graph.
     pub fn add_node(&mut self, name: &str, op: Op, inputs: &[ValueId]) -> Result<Vec<ValueId>, GraphError> {
+        self.add_node_with_outputs(name, op, inputs, &[name])
+    }
+
+    /// Adds a node whose first outputs have names of their own; those that follow are named as by [`Graph::add_node`].
+    ///
+    /// # Errors
+    /// [`GraphError::Node`] if the operator refuses the inputs; [`GraphError::DuplicateName`].
+    ///
+    /// # Panics
+    /// If an input is not a value of this graph.
+    pub fn add_node_with_outputs(
+        &mut self,
+        name: &str,
+        op: Op,
+        inputs: &[ValueId],
+        output_names: &[&str],
+    ) -> Result<Vec<ValueId>, GraphError> {
         let types: Vec<&TensorType> = inputs.iter().map(|&id| &self.value(id).ty).collect();
         let outputs = infer::infer(&op, &types).map_err(|reason| GraphError::Node {
             node: name.to_owned(),
@@ -190,7 +207,8 @@ impl Graph {
         let node = NodeId(self.nodes.len() as u32);
         let mut ids = Vec::with_capacity(outputs.len());
         for (output, ty) in outputs.into_iter().enumerate() {
-            let value_name = if output == 0 { name.to_owned() } else { format!("{name}:{output}") };
+            let value_name =
+                output_names.get(output).map_or_else(|| format!("{name}:{output}"), ToString::to_string);
             ids.push(self.add_value(&value_name, Origin::Node { node, output }, ty)?);
         }
         self.nodes.push(Node { name: name.to_owned(), op, inputs: inputs.to_vec(), outputs: ids.clone() });

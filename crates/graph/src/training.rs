@@ -3,6 +3,7 @@
 use crate::{
     DataType, Dim, Graph, GraphError, Node, Op, Origin, Shape, Tensor, ValueId,
     differentiate::free_name,
+    hash::fnv1a,
     op::{Internal, SoftmaxCrossEntropyLoss, Target},
 };
 use std::collections::BTreeMap;
@@ -70,7 +71,7 @@ impl Rewriting<'_> {
             Op::MaxPool(pool) => Op::Internal(Internal::MaxPoolTraining(pool.clone())),
             Op::Dropout(dropout) if dropout.ratio == 0.0 => Op::Identity,
             Op::Dropout(dropout) => {
-                Op::Internal(Internal::DropoutTraining { ratio: dropout.ratio, stream: stream(&node.name) })
+                Op::Internal(Internal::DropoutTraining { ratio: dropout.ratio, stream: fnv1a(&node.name) })
             }
             other => other.clone(),
         };
@@ -104,13 +105,6 @@ impl Rewriting<'_> {
         }
         Ok(outputs)
     }
-}
-
-/// FNV-1a, 64 bits (Fowler, Noll and Vo): the same in every version and on every machine.
-fn stream(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }
 
 /// The graph with `loss` measured on the scores `logits`: a new input `target` and the new outputs `loss` (behind those
