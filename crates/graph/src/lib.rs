@@ -13,6 +13,7 @@ mod initialise;
 pub mod op;
 mod parameters;
 mod shape;
+pub mod surgery;
 mod training;
 
 pub use builder::{Builder, Flow};

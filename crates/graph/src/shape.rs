@@ -110,6 +110,11 @@ impl Shape {
         self.0.len()
     }
 
+    /// Whether the two may turn out equal: as many axes, and no two numbers that differ.
+    pub fn may_equal(&self, other: &Shape) -> bool {
+        self.rank() == other.rank() && self.0.iter().zip(&other.0).all(|(a, b)| a.may_equal(b))
+    }
+
     /// All extents, if every one is known.
     pub fn sizes(&self) -> Option<Vec<usize>> {
         self.0.iter().map(Dim::fixed).collect()
