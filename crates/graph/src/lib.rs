@@ -13,6 +13,7 @@ mod initialise;
 pub mod op;
 mod parameters;
 mod shape;
+mod summary;
 pub mod surgery;
 mod training;
 
@@ -23,4 +24,5 @@ pub use graph::{Graph, Initialiser, Node, NodeId, Origin, Parameter, Role, Value
 pub use op::Op;
 pub use parameters::{Parameters, Tensor, TensorData};
 pub use shape::{DataType, Dim, Shape, Sizes, TensorType};
+pub use summary::{LayerSummary, Summary};
 pub use training::{TrainingForm, training_form, with_loss};

@@ -3,13 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 use serde_json::Value;
-use svertka_graph::{Graph, Role, Sizes};
+use svertka_graph::{Graph, Sizes};
 use svertka_zoo::{Card, cards, find};
-
-fn weights(graph: &Graph) -> u64 {
-    let learnt = graph.parameters().filter(|(_, _, parameter)| parameter.role == Role::Weight);
-    learnt.map(|(_, value, _)| value.ty.shape.elements().unwrap() as u64).sum()
-}
 
 fn logits(graph: &Graph) -> Vec<usize> {
     let shapes = graph.concrete_shapes(&Sizes::batch(5)).unwrap();
@@ -29,7 +24,9 @@ fn in_torchvision(lists: &Value) -> Vec<(&'static Card, &Value)> {
 fn counts_and_shapes_are_those_of_the_card() {
     for card in cards() {
         let graph = card.build(&card.options()).unwrap();
-        assert_eq!(weights(&graph), card.parameters, "{}", card.name);
+        let summary = graph.summary_at(&Sizes::batch(1)).unwrap();
+        let counts = (summary.parameters, summary.multiply_adds);
+        assert_eq!(counts, (card.parameters, Some(card.multiply_adds)), "{}", card.name);
         assert_eq!(logits(&graph), [5, card.classes], "{}", card.name);
         assert_eq!(graph.inputs(), [graph.expect("image").unwrap()], "{}", card.name);
         assert_eq!(find(card.name).unwrap().name, card.name);
