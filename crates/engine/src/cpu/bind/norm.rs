@@ -74,7 +74,10 @@ pub(super) fn gradient(
     let norm = problem(binder, step, x, fused.frozen.unwrap_or_default())?
         .with_activation(activation)
         .with_frozen_statistics(fused.frozen.is_some());
-    let y = step.inputs.get(5).copied();
+    let reads_output = fused.activation.is_some_and(|activation| activation.gradient_reads_output());
+    let y = step.inputs.get(5).copied().filter(|_| reads_output);
+    // Read only where the activation's input is recomputed.
+    let bias = step.inputs.get(5).copied().filter(|_| !reads_output).unwrap_or(scale);
     let [dx, dscale, dbias] = [step.outputs[0], step.outputs[1], step.outputs[2]];
     let dx = binder.wanted(dx).then_some(dx);
     let dresidual = fused.add.then(|| step.outputs[3]);
@@ -97,7 +100,7 @@ pub(super) fn gradient(
             x: cx.read(x),
             residual: None,
             scale: cx.read(scale),
-            bias: &[],
+            bias: cx.read(bias),
             mean: cx.read(mean),
             inv_std,
         };

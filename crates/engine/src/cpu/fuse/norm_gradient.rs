@@ -39,10 +39,13 @@ fn fuse(plan: &mut Plan, index: usize) -> bool {
         (step.inputs[0], step.inputs[1], step.outputs[0])
     };
     let Some(norm) = reader(plan, behind) else { return false };
-    // A function whose gradient reads its input is recomputed from x, which the kernel does for a norm without a summand.
-    if !activation.gradient_reads_output() && !is_norm_output(plan, saved, plan.steps[norm].inputs[0]) {
-        return false;
-    }
+    // A gradient that reads the function's input has it recomputed from x and the norm's bias.
+    let last = if activation.gradient_reads_output() {
+        Some(saved)
+    } else {
+        bias_of(plan, saved, plan.steps[norm].inputs[0])
+    };
+    let Some(last) = last else { return false };
     let add = plan.uses(behind) > 1;
     let mut fused = plan.steps.remove(norm);
     fused.kind = match fused.kind {
@@ -50,7 +53,7 @@ fn fuse(plan: &mut Plan, index: usize) -> bool {
         other => other,
     };
     fused.inputs[1] = dy;
-    fused.inputs.extend(activation.gradient_reads_output().then_some(saved));
+    fused.inputs.push(last);
     fused.outputs.extend(add.then_some(behind));
     plan.steps[index] = fused;
     true
@@ -70,9 +73,8 @@ fn reader(plan: &Plan, slot: Slot) -> Option<usize> {
     found.next().filter(|_| found.next().is_none())
 }
 
-fn is_norm_output(plan: &Plan, slot: Slot, x: Slot) -> bool {
-    plan.producer(slot).is_some_and(|index| {
-        let step = &plan.steps[index];
-        matches!(step.kind, Kind::Norm(_)) && step.inputs[0] == x
-    })
+/// The bias of the normalisation of `x` that puts out `slot`.
+fn bias_of(plan: &Plan, slot: Slot, x: Slot) -> Option<Slot> {
+    let step = &plan.steps[plan.producer(slot)?];
+    (matches!(step.kind, Kind::Norm(_)) && step.inputs[0] == x).then(|| step.inputs[2])
 }

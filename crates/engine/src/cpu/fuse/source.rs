@@ -7,29 +7,25 @@ use svertka_graph::{
     op::{Binary, Pad},
 };
 
+/// Finds what makes a slot: what a convolution can do instead, and the slot that it then reads.
+type Find = fn(&Plan, Slot) -> Option<(FusedSource, Slot)>;
+
 pub(super) fn run(plan: &mut Plan) {
-    for index in 0..plan.steps.len() {
-        while absorb(plan, index) {}
+    // A convolution pads what it has normalised.
+    for find in [pad as Find, normalise] {
+        for index in 0..plan.steps.len() {
+            absorb(plan, index, find);
+        }
+        super::remove_unread(plan);
     }
 }
 
-/// Moves what produced the convolution's input into the convolution; whether anything was moved.
-fn absorb(plan: &mut Plan, index: usize) -> bool {
+/// Moves what produced the convolution's input into the convolution.
+fn absorb(plan: &mut Plan, index: usize, find: Find) {
     let input = plan.steps[index].inputs.first().copied();
-    let Some((source, input)) = source(&plan.steps[index].kind).zip(input) else { return false };
-    if source.normalise.is_some() {
-        return false;
-    }
-    let found = if source.pad.is_none() {
-        pad(plan, input).or_else(|| normalise(plan, input))
-    } else {
-        normalise(plan, input)
-    };
-    let Some((fused, before)) = found else { return false };
-    let merged = FusedSource {
-        normalise: fused.normalise.or_else(|| source.normalise.clone()),
-        pad: fused.pad.or_else(|| source.pad.clone()),
-    };
+    let Some((source, input)) = source(&plan.steps[index].kind).zip(input) else { return };
+    let Some((found, before)) = find(plan, input) else { return };
+    let merged = FusedSource { pad: found.pad.or_else(|| source.pad.clone()), normalise: found.normalise };
     let step = &mut plan.steps[index];
     step.inputs[0] = before;
     match &mut step.kind {
@@ -37,7 +33,6 @@ fn absorb(plan: &mut Plan, index: usize) -> bool {
         Kind::ConvWeightGradient(_, source) => *source = merged,
         _ => {}
     }
-    true
 }
 
 fn source(kind: &Kind) -> Option<&FusedSource> {
