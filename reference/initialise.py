@@ -1,7 +1,7 @@
 """First values of parameters, computed from the description in crates/graph/src/initialise.rs alone.
 
-Run as `python reference/initialise.py`; it prints what crates/graph/src/initialise/tests.rs expects. Only the standard library
-is used. Made with Python 3.
+Run as `python reference/initialise.py`; it prints what crates/graph/src/initialise/tests.rs expects. Only the
+standard library is used, any Python 3.
 """
 
 import math
@@ -19,7 +19,8 @@ def chacha8(key, count):
     """The first words of ChaCha with 8 rounds, nonce 0."""
     words = []
     for block in range(-(-count // 16)):
-        state = list(struct.unpack("<4I", b"expand 32-byte k")) + list(struct.unpack("<8I", key)) + [block, 0, 0, 0]
+        constants, key_words = struct.unpack("<4I", b"expand 32-byte k"), struct.unpack("<8I", key)
+        state = [*constants, *key_words, block, 0, 0, 0]
         mixed = state.copy()
         for _ in range(4):
             for column in range(4):

@@ -1,7 +1,7 @@
-"""Parameter names, shapes and counts of torchvision's networks, for crates/zoo/tests/fixtures/torchvision.json.
+"""Names, shapes and counts of torchvision's networks, for crates/zoo/tests/fixtures/torchvision.json.
 
-Run as `python reference/torchvision_names.py`. Multiply-adds are half of what torch.utils.flop_counter counts: products of
-convolutions and fully connected layers only, for one picture.
+Run as `python reference/torchvision_names.py`. Multiply-adds are half of what torch.utils.flop_counter counts:
+products of convolutions and fully connected layers only, for one picture.
 """
 
 import json
@@ -18,11 +18,11 @@ def describe(name, size):
     network = torchvision.models.get_model(name, weights=None).eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, size, size))
-    state = network.state_dict().items()
+    state = [entry for entry in network.state_dict().items() if not entry[0].endswith("num_batches_tracked")]
     return {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "multiply_adds": counter.get_total_flops() // 2,
-        "shapes": [[key, list(value.shape)] for key, value in state if not key.endswith("num_batches_tracked")],
+        "shapes": [[key, list(value.shape)] for key, value in state],
     }
 
 

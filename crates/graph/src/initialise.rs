@@ -1,14 +1,15 @@
 //! First values of parameters.
 //!
-//! A parameter's values depend on (seed, name) and on its own shape and initialiser, never on the other parameters nor on the
-//! order in which they were added. What follows is fixed, so that a seed means the same bits in every version and on every
-//! machine:
+//! A parameter's values depend on (seed, name) and on its own shape and initialiser, never on the other
+//! parameters nor on the order in which they were added. What follows is fixed, so that a seed means the same
+//! bits in every version and on every machine:
 //!
-//! - The generator is ChaCha with 8 rounds (Bernstein 2008), stream 0. Its 32-byte key is the seed (8 bytes, little-endian),
-//!   FNV-1a of the name's UTF-8 (64 bits, little-endian) and 16 zero bytes. Elements are drawn in row-major order from 32-bit words w.
+//! - The generator is ChaCha with 8 rounds (Bernstein 2008), stream 0. Its 32-byte key is the seed (8 bytes,
+//!   little-endian), FNV-1a of the name's UTF-8 (64 bits, little-endian) and 16 zero bytes. Elements are
+//!   drawn in row-major order from 32-bit words w.
 //! - Uniform: one word each, `bound · (⌊w/2⁸⌋ − 2²³)/2²³`.
-//! - Normal: two words for two elements (Box and Muller 1958), `r = √(−2 ln((w₁+1)/2³²))`, `φ = 2π·w₂/2³²`, then
-//!   `std · r·cos φ` and `std · r·sin φ`; the last sine is dropped where the number of elements is odd.
+//! - Normal: two words for two elements (Box and Muller 1958), `r = √(−2 ln((w₁+1)/2³²))`, `φ = 2π·w₂/2³²`,
+//!   then `std · r·cos φ` and `std · r·sin φ`; the last sine is dropped where the number of elements is odd.
 //! - All in f64, with `libm`'s logarithm, sine and cosine, and rounded to f32 at the end.
 
 use crate::{
@@ -141,7 +142,8 @@ fn normal(generator: &mut ChaCha8Rng, std: f64, count: usize) -> Vec<f32> {
     values
 }
 
-/// Within each group, output channel d copies input channel d at the centre tap, as `torch.nn.init.dirac_` has it.
+/// Within each group, output channel d copies input channel d at the centre tap, as `torch.nn.init.dirac_`
+/// has it.
 fn dirac(shape: &[usize], groups: usize) -> Result<Vec<f32>, String> {
     let [outputs, inputs, taps @ ..] = shape else {
         return Err(format!("Dirac needs the weight of a convolution, got {shape:?}"));

@@ -13,8 +13,8 @@ pub struct LayerSummary {
     pub parameters: u64,
     /// Gathered numbers, such as running means.
     pub statistics: u64,
-    /// Products of convolutions and of matrices; other arithmetic counts for nothing, as torchvision and most papers
-    /// count. `None` while a size is a symbol.
+    /// Products of convolutions and of matrices; other arithmetic counts for nothing, as torchvision and most
+    /// papers count. `None` while a size is a symbol.
     pub multiply_adds: Option<u64>,
     /// Bytes of all outputs; `None` while a size is a symbol.
     pub bytes: Option<u64>,

@@ -44,11 +44,12 @@ impl Card {
         }
     }
 
-    /// The graph: input `image` f32 `[N, C, H, W]` from 0 to 255, outputs `logits` and `probabilities` `[N, classes]`. Its
-    /// metadata holds the card's name under `network`.
+    /// The graph: input `image` f32 `[N, C, H, W]` from 0 to 255, outputs `logits` and `probabilities`,
+    /// both `[N, classes]`. Its metadata holds the card's name under `network`.
     ///
     /// # Errors
-    /// [`GraphError::Node`] if the size is too small for the network, or if mean and std do not fit the channels.
+    /// [`GraphError::Node`] if the size is too small for the network, or if mean and std do not fit the
+    /// channels.
     pub fn build(&self, options: &Options) -> Result<Graph, GraphError> {
         let mut graph = (self.graph)(options)?;
         graph.metadata.push(("network".to_owned(), self.name.to_owned()));
@@ -65,7 +66,8 @@ pub struct Options {
     pub channels: usize,
     /// Height and width of the pictures.
     pub size: [usize; 2],
-    /// The probability with which neurons before the fully connected layers are dropped; 0 leaves dropout out.
+    /// The probability with which neurons before the fully connected layers are dropped; 0 leaves dropout
+    /// out.
     pub dropout: f32,
     /// Means, pixels from 0 to 1: one for all channels or one per channel.
     pub mean: Vec<f32>,
@@ -80,7 +82,8 @@ impl Options {
         Self { classes, ..self }
     }
 
-    /// These options for pictures of so many channels; where mean and std do not fit them, their averages stand for all.
+    /// These options for pictures of so many channels; where mean and std do not fit them, their averages
+    /// stand for all.
     #[must_use]
     pub fn with_channels(self, channels: usize) -> Self {
         let fit = |values: Vec<f32>| {
@@ -106,7 +109,7 @@ impl Options {
     }
 
     /// Dropout where it was asked for.
-    pub(crate) fn drop_out<'b>(&self, x: &Flow<'b>) -> Flow<'b> {
+    pub(crate) fn dropout_on<'b>(&self, x: &Flow<'b>) -> Flow<'b> {
         if self.dropout == 0.0 { x.clone() } else { x.dropout(self.dropout) }
     }
 }

@@ -1,7 +1,7 @@
 //! LeNet-5. LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998.
 //!
-//! As it is taught today: Relu and max-pooling instead of scaled tanh and trainable subsampling, every map of the second
-//! convolution sees every map of the first, and 28 pixels padded by 2 stand for the paper's 32.
+//! As it is taught today: Relu and max-pooling instead of scaled tanh and trainable subsampling, every map of
+//! the second convolution sees every map of the first, and 28 pixels padded by 2 stand for the paper's 32.
 
 use crate::{Card, Options};
 use svertka_graph::{Builder, Graph, GraphError, builder::kernel};
@@ -26,8 +26,8 @@ fn lenet(options: &Options) -> Result<Graph, GraphError> {
     let image = network.image(options.channels, options.size).normalise(&options.mean, &options.std);
     let maps = image.name("conv1").conv(6, kernel(5).padding(2)).relu().max_pool(2);
     let maps = maps.name("conv2").conv(16, 5).relu().max_pool(2);
-    let hidden = options.drop_out(&maps.flatten().name("fc1").linear(120).relu());
-    let hidden = options.drop_out(&hidden.name("fc2").linear(84).relu());
+    let hidden = options.dropout_on(&maps.flatten().name("fc1").linear(120).relu());
+    let hidden = options.dropout_on(&hidden.name("fc2").linear(84).relu());
     hidden.name("fc3").linear(options.classes).classify();
     network.finish()
 }

@@ -45,7 +45,7 @@ fn resnet(options: &Options, block: Block, depths: [usize; 4]) -> Result<Graph, 
             })
         });
     }
-    options.drop_out(&x.global_average_pool().flatten()).name("fc").linear(options.classes).classify();
+    options.dropout_on(&x.global_average_pool().flatten()).name("fc").linear(options.classes).classify();
     network.finish()
 }
 

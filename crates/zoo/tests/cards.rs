@@ -1,9 +1,14 @@
-//! Every network of the table, against its card and against torchvision's lists (`reference/torchvision_names.py`).
+//! Every network of the table, against its card and against torchvision's lists
+//! (`reference/torchvision_names.py`).
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 use serde_json::Value;
-use svertka_graph::{Graph, Sizes};
+use std::collections::BTreeMap;
+use svertka_graph::{
+    Graph, Role, Rules, Sizes, ValueId, differentiate, op::SoftmaxCrossEntropyLoss, surgery::replace_head,
+    training_form, with_loss,
+};
 use svertka_zoo::{Card, cards, find};
 
 fn logits(graph: &Graph) -> Vec<usize> {
@@ -47,6 +52,33 @@ fn options_are_heard() {
         assert_eq!(dropouts(&plain), 0, "{}", card.name);
         assert!(dropouts(&dropped) > 0, "{}", card.name);
         assert!(card.build(&options.with_dropout(1.0)).is_err(), "{}", card.name);
+    }
+}
+
+#[test]
+fn another_head_makes_the_network_of_other_classes() {
+    let shapes = |graph: &Graph| {
+        graph.values().iter().map(|v| (v.name.clone(), v.ty.clone())).collect::<BTreeMap<_, _>>()
+    };
+    for card in cards() {
+        let plain = card.build(&card.options()).unwrap();
+        let seven = card.build(&card.options().with_classes(7)).unwrap();
+        assert_eq!(shapes(&replace_head(&plain, 7).unwrap()), shapes(&seven), "{}", card.name);
+    }
+}
+
+#[test]
+fn every_weight_gets_a_gradient() {
+    for card in cards() {
+        let plain = card.build(&card.options()).unwrap();
+        let form =
+            training_form(&with_loss(&plain, "logits", SoftmaxCrossEntropyLoss::default(), None).unwrap())
+                .unwrap();
+        let weights = form.graph.parameters().filter(|(_, _, parameter)| parameter.role == Role::Weight);
+        let weights: Vec<ValueId> = weights.map(|(id, ..)| id).collect();
+        let loss = form.graph.expect("loss").unwrap();
+        let found = differentiate(&form.graph, &[loss], &weights, &Rules::default()).unwrap();
+        assert!(found.gradients.iter().all(Option::is_some), "{}", card.name);
     }
 }
 

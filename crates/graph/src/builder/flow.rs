@@ -3,8 +3,8 @@ use crate::{Op, Shape, ValueId};
 
 /// A value on its way through a network. Its methods are layers; each returns the value behind the layer.
 ///
-/// A flow can be used more than once: that is how branches are made. After an error the chain goes on without a value and
-/// adds nothing more.
+/// A flow can be used more than once: that is how branches are made. After an error the chain goes on without
+/// a value and adds nothing more.
 #[derive(Clone, Debug)]
 pub struct Flow<'b> {
     builder: &'b Builder,
@@ -17,7 +17,8 @@ impl<'b> Flow<'b> {
         Self { builder, value, name: None }
     }
 
-    /// Says the name of the layer that follows: `x.name("conv1").conv(64, 7)` has the parameter `conv1.weight`.
+    /// Says the name of the layer that follows: `x.name("conv1").conv(64, 7)` has the parameter
+    /// `conv1.weight`.
     #[must_use]
     pub fn name(&self, name: &str) -> Self {
         Self { name: Some(name.to_owned()), ..self.clone() }
@@ -28,8 +29,8 @@ impl<'b> Flow<'b> {
         self.name(name).enter(None, body)
     }
 
-    /// Layers that are numbered `name.0`, `name.1`, …, as `nn.Sequential` numbers its modules: activations, pools and
-    /// dropout take an index too. A layer with a name of its own takes none.
+    /// Layers that are numbered `name.0`, `name.1`, …, as `nn.Sequential` numbers its modules: activations,
+    /// pools and dropout take an index too. A layer with a name of its own takes none.
     pub fn sequence<R>(&self, name: &str, body: impl FnOnce(Self) -> R) -> R {
         self.name(name).enter(Some(0), body)
     }
@@ -84,7 +85,8 @@ impl<'b> Flow<'b> {
         Self::new(self.builder, named)
     }
 
-    /// Ends a classifier: this value becomes the output `logits`, its softmax over the classes (axis 1) `probabilities`.
+    /// Ends a classifier: this value becomes the output `logits`, its softmax over the classes (axis 1)
+    /// `probabilities`.
     pub fn classify(&self) -> Self {
         self.output("logits").name("softmax").softmax(1).output("probabilities")
     }

@@ -77,8 +77,8 @@ pub struct Kernel {
     words: Vec<&'static str>,
 }
 
-/// A kernel of these extents; stride 1 in a convolution and the kernel's extents in a pooling, no padding, no dilation, one
-/// group, with bias.
+/// A kernel of these extents; stride 1 in a convolution and the kernel's extents in a pooling, no padding, no
+/// dilation, one group, with bias.
 pub fn kernel(extents: impl Into<Extents>) -> Kernel {
     Kernel {
         extents: extents.into(),
@@ -165,7 +165,8 @@ impl Kernel {
         self.say("ceil_mode")
     }
 
-    /// Divides by all taps of a window, padding included (PyTorch's default, not ONNX's); average pooling only.
+    /// Divides by all taps of a window, padding included (PyTorch's default, not ONNX's); average pooling
+    /// only.
     #[must_use]
     pub fn count_padding(mut self) -> Self {
         self.count_padding = true;

@@ -2,7 +2,7 @@
 
 use super::{Flow, Kernel, Padding, State, kernel::default_weight, refusal};
 use crate::{
-    GraphError, Initialiser, Op, Role, Tensor, ValueId,
+    GraphError, Initialiser, Op, Role, Shape, Tensor, ValueId,
     op::{
         Activation, BatchNormalization, Binary, Conv, ConvTranspose, Dropout, Flatten, Gemm, Lrn, Pad, Window,
     },
@@ -11,8 +11,8 @@ use crate::{
 impl Flow<'_> {
     /// `out_channels` convolutions, with parameters `weight [O, C/groups, k…]` and `bias [O]`.
     ///
-    /// Shape: `[N, C, H, W] -> [N, O, ⌊(H + 2p − d(k−1) − 1)/s⌋ + 1, …]`; `[N, C, L]` likewise. A padding other than zeros
-    /// becomes a `Pad` before the `Conv`.
+    /// Shape: `[N, C, H, W] -> [N, O, ⌊(H + 2p − d(k−1) − 1)/s⌋ + 1, …]`; `[N, C, L]` likewise. A padding
+    /// other than zeros becomes a `Pad` before the `Conv`.
     pub fn conv(&self, out_channels: usize, kernel: impl Into<Kernel>) -> Self {
         let kernel = kernel.into();
         self.layer("conv", |state, name, x| state.conv(name, x, out_channels, &kernel))
@@ -38,8 +38,8 @@ impl Flow<'_> {
         self.layer("linear", |state, name, x| state.linear(name, x, out_features, false))
     }
 
-    /// Batch normalisation (Ioffe and Szegedy 2015) with parameters `weight`, `bias`, `running_mean`, `running_var`, all
-    /// `[C]`; epsilon 1e-5, PyTorch's momentum 0.1.
+    /// Batch normalisation (Ioffe and Szegedy 2015) with parameters `weight`, `bias`, `running_mean`,
+    /// `running_var`, all `[C]`; epsilon 1e-5, PyTorch's momentum 0.1.
     pub fn batch_norm(&self) -> Self {
         self.batch_norm_with(BatchNormalization::default())
     }
@@ -55,9 +55,13 @@ impl Flow<'_> {
     }
 
     /// `(x/255 − mean) / std` per channel of a picture whose elements are 0 to 255, as the two nodes
-    /// `(x − 255·mean) / (255·std)`. `mean` and `std` are those of pixels from 0 to 1, one number or one per channel.
+    /// `(x − 255·mean) / (255·std)`. `mean` and `std` are those of pixels from 0 to 1, one number or one per
+    /// channel.
     pub fn normalise(&self, mean: &[f32], std: &[f32]) -> Self {
         self.layer("normalise", |state, name, x| {
+            if !std.iter().all(|&std| std > 0.0) {
+                return Err(refusal(name, "normalise")(format!("std has to be positive, got {std:?}")));
+            }
             let mean = state.per_channel(&format!("{name}.mean"), x, mean)?;
             let std = state.per_channel(&format!("{name}.std"), x, std)?;
             let centred = state.node(&format!("{name}.centred"), Op::Binary(Binary::Sub), &[x, mean])?;
@@ -120,10 +124,11 @@ impl Flow<'_> {
         self.apply(Op::Dropout(Dropout { ratio }))
     }
 
-    /// Dropout of whole channels with probability `ratio` (Tompson et al. 2015): x times the dropout of ones `[N, C, 1…]`.
+    /// Dropout of whole channels with probability `ratio` (Tompson et al. 2015): x times the dropout of ones
+    /// `[N, C, 1…]`.
     ///
-    /// The ones are the clipping of the channels' maxima to the range from 1 to 1: ONNX operators whose shape follows the
-    /// batch and whose gradient is 0.
+    /// The ones are the clipping of the channels' maxima to the range from 1 to 1: ONNX operators whose shape
+    /// follows the batch and whose gradient is 0.
     pub fn spatial_dropout(&self, ratio: f32) -> Self {
         self.layer("spatial_dropout", |state, name, x| {
             let peak = state.node(&format!("{name}.peak"), Op::GlobalMaxPool, &[x])?;
@@ -206,6 +211,10 @@ impl State {
         bias: Option<usize>,
         initialiser: Initialiser,
     ) -> Result<Vec<ValueId>, GraphError> {
+        if weight.contains(&0) {
+            let reason = format!("its weight would be empty: {}", Shape::fixed(weight));
+            return Err(GraphError::Parameter { name: format!("{name}.weight"), reason });
+        }
         let mut inputs = vec![x, self.weight(&format!("{name}.weight"), weight, initialiser)?];
         if let Some(len) = bias {
             let fan_in: f64 = weight[1..].iter().map(|&extent| extent as f64).product();

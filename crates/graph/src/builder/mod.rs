@@ -1,12 +1,12 @@
 //! Builds graphs in words that read like a paper's text.
 //!
-//! A [`Builder`] holds the graph in the making; a [`Flow`] is a value on its way through it, and its methods are layers.
-//! Chains carry no `?`: what goes wrong is collected and returned by [`Builder::finish`]. Parameters are named by the path
-//! of construction, as torchvision names them: inside a [`Flow::sequence`] every layer takes the next index, elsewhere
-//! [`Flow::name`] says the name of the layer that follows.
+//! A [`Builder`] holds the graph in the making; a [`Flow`] is a value on its way through it, and its methods
+//! are layers. Chains carry no `?`: what goes wrong is collected and returned by [`Builder::finish`].
+//! Parameters are named by the path of construction, as torchvision names them: inside a [`Flow::sequence`]
+//! every layer takes the next index, elsewhere [`Flow::name`] says the name of the layer that follows.
 //!
-//! The lecture's LeNet: 6 convolutions 5×5, max-pooling 2×2, 16 convolutions 5×5, max-pooling 2×2, the 16 matrices of 5×5 as
-//! one vector, fully connected layers, softmax.
+//! The lecture's LeNet: 6 convolutions 5×5, max-pooling 2×2, 16 convolutions 5×5, max-pooling 2×2, the 16
+//! matrices of 5×5 as one vector, fully connected layers, softmax.
 //!
 //! ```
 //! use svertka_graph::builder::{Builder, kernel};
@@ -15,7 +15,9 @@
 //! network
 //!     .image(1, [28, 28])
 //!     .normalise(&[0.1307], &[0.3081])
-//!     .sequence("features", |x| x.conv(6, kernel(5).padding(2)).relu().max_pool(2).conv(16, 5).relu().max_pool(2))
+//!     .sequence("features", |x| {
+//!         x.conv(6, kernel(5).padding(2)).relu().max_pool(2).conv(16, 5).relu().max_pool(2)
+//!     })
 //!     .flatten()
 //!     .sequence("classifier", |x| x.linear(120).relu().linear(84).relu().linear(10))
 //!     .classify();
@@ -38,7 +40,7 @@ pub use kernel::{Extents, Kernel, Padding, kernel};
 use crate::{
     DataType, Dim, Graph, GraphError, Initialiser, Op, Parameter, Role, Shape, Tensor, TensorType, ValueId,
 };
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::HashSet};
 
 /// A graph in the making.
 #[derive(Debug, Default)]
@@ -76,8 +78,8 @@ impl Builder {
     /// The network.
     ///
     /// # Errors
-    /// What went wrong on the way, [`GraphError::Several`] if it was more than one thing; [`GraphError::Surgery`] if nothing
-    /// was declared an output.
+    /// What went wrong on the way, [`GraphError::Several`] if it was more than one thing;
+    /// [`GraphError::Surgery`] if nothing was declared an output.
     pub fn finish(self) -> Result<Graph, GraphError> {
         let State { mut graph, mut errors, outputs, .. } = self.state.into_inner();
         match errors.len() {
@@ -110,6 +112,8 @@ struct State {
     errors: Vec<GraphError>,
     scopes: Vec<Scope>,
     outputs: Vec<ValueId>,
+    /// Names of nodes; those of their values may have changed since.
+    nodes: HashSet<String>,
 }
 
 impl State {
@@ -118,8 +122,8 @@ impl State {
         result.map_err(|error| self.errors.push(error)).ok()
     }
 
-    /// The full name of a layer: the one that was given, else the next index of a sequence, else the first free `word`,
-    /// `word_1`, `word_2`, ….
+    /// The full name of a layer: the one that was given, else the next index of a sequence, else the first
+    /// free `word`, `word_1`, `word_2`, ….
     fn layer_name(&mut self, given: Option<&str>, word: &str) -> String {
         let (prefix, next) = match self.scopes.last_mut() {
             Some(scope) => (scope.prefix.as_str(), scope.next.as_mut()),
@@ -135,7 +139,7 @@ impl State {
         }
         let mut name = format!("{prefix}{word}");
         let mut count = 0;
-        while self.graph.find(&name).is_some() {
+        while self.nodes.contains(&name) || self.graph.find(&name).is_some() {
             count += 1;
             name = format!("{prefix}{word}_{count}");
         }
@@ -144,6 +148,9 @@ impl State {
 
     /// Adds a node that puts out one value.
     fn node(&mut self, name: &str, op: Op, inputs: &[ValueId]) -> Result<ValueId, GraphError> {
+        if !self.nodes.insert(name.to_owned()) {
+            return Err(GraphError::DuplicateName(name.to_owned()));
+        }
         self.graph.add_node(name, op, inputs).map(|outputs| outputs[0])
     }
 

@@ -27,8 +27,8 @@ impl Flow<'_> {
         })
     }
 
-    /// The sum of each window: the mean over all its taps, padding included, times their number. Stride the kernel's extents
-    /// unless said otherwise.
+    /// The sum of each window: the mean over all its taps, padding included, times their number. Stride the
+    /// kernel's extents unless said otherwise.
     pub fn sum_pool(&self, kernel: impl Into<Kernel>) -> Self {
         let kernel = kernel.into();
         self.layer("sum_pool", |state, name, x| {

@@ -234,6 +234,14 @@ fn what_cannot_be_a_network_is_refused() {
         network.input("x", DataType::F32, Shape::new(["N".into(), "C".into()])).linear(2).output("y");
     });
     assert!(unknown.unwrap_err().to_string().contains("channels of its input N×C"));
+    let empty = build(|network| {
+        network.image(1, [2, 2]).flatten().name("fc").linear(0).classify();
+    });
+    assert!(empty.unwrap_err().to_string().contains("`fc.weight`: its weight would be empty: 0×4"));
+    let flat = build(|network| {
+        network.image(1, [2, 2]).normalise(&[0.5], &[0.0]).output("y");
+    });
+    assert!(flat.unwrap_err().to_string().contains("std has to be positive"));
     let huge = build(|network| {
         network
             .image(1, [4, 4])
@@ -254,4 +262,17 @@ fn outputs_may_be_any_value_and_have_two_names() {
     let outputs: Vec<&str> = graph.outputs().iter().map(|&id| graph.value(id).name.as_str()).collect();
     assert_eq!(outputs, ["same", "a", "b"]);
     assert_eq!(node(&graph, "b").op, Op::Identity);
+}
+
+#[test]
+fn nodes_keep_names_of_their_own_when_values_are_renamed() {
+    let graph = build(|network| {
+        network.image(1, [2, 2]).relu().output("a").relu().output("b");
+    });
+    let names: Vec<String> = graph.unwrap().nodes().iter().map(|node| node.name.clone()).collect();
+    assert_eq!(names, ["relu", "relu_1"]);
+    let twice = build(|network| {
+        network.image(1, [2, 2]).name("same").relu().output("a").name("same").relu().output("b");
+    });
+    assert_eq!(twice.unwrap_err(), GraphError::DuplicateName("same".into()));
 }

@@ -39,7 +39,8 @@ fn values_depend_on_seed_and_name_alone() {
     assert_ne!(both, Parameters::initialise(&graph_of(&[a, b]), 4).unwrap());
 }
 
-/// Mean and variance are held within five standard errors: σ/√n for the mean, σ²·√((κ − 1)/n) for the variance, κ the kurtosis.
+/// Mean and variance are held within five standard errors: σ/√n for the mean, σ²·√((κ − 1)/n) for the
+/// variance, κ the kurtosis.
 fn assert_moments(values: &[f32], std: f64, kurtosis: f64) {
     let n = values.len() as f64;
     let mean = values.iter().map(|&x| f64::from(x)).sum::<f64>() / n;

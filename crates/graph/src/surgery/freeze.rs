@@ -1,10 +1,11 @@
 use super::{map_nodes, needed_for};
 use crate::{Graph, GraphError, Node, Op, ValueId};
 
-/// The graph with every parameter frozen whose name fits `pattern`, in which `*` stands for anything: `layer1.*`.
+/// The graph with every parameter frozen whose name fits `pattern`, in which `*` stands for anything:
+/// `layer1.*`.
 ///
-/// A frozen weight gets no gradient. A batch normalisation whose statistics are frozen normalises by them also in training
-/// and leaves them as they are.
+/// A frozen weight gets no gradient. A batch normalisation whose statistics are frozen normalises by them
+/// also in training and leaves them as they are.
 ///
 /// # Errors
 /// [`GraphError::Unknown`] if no parameter fits.
@@ -20,7 +21,8 @@ pub fn unfreeze(graph: &Graph, pattern: &str) -> Result<Graph, GraphError> {
     set_frozen(graph, &fitting(graph, pattern)?, false)
 }
 
-/// The graph with everything frozen that `value` is computed from: the lower layers of a network that is fine-tuned.
+/// The graph with everything frozen that `value` is computed from: the lower layers of a network that is
+/// fine-tuned.
 ///
 /// # Errors
 /// [`GraphError::Unknown`] with the nearest name.

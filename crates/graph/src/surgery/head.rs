@@ -4,12 +4,13 @@ use crate::{
     op::{Binary, Reshape},
 };
 
-/// The graph with another last layer: the fully connected layer or 1×1 convolution that computes `logits` (the first output,
-/// if there is none) gets `classes` outputs. Its parameters keep their names and get PyTorch's default initialisers, uniform on
-/// ±1/√fan_in; the values that one has for them no longer fit.
+/// The graph with another last layer: the fully connected layer or 1×1 convolution that computes `logits`
+/// (the first output, if there is none) gets `classes` outputs. Its parameters keep their names and get
+/// PyTorch's default initialisers, uniform on ±1/√fan_in; the values that one has for them no longer fit.
 ///
 /// # Errors
-/// [`GraphError::Surgery`] if there is no such layer, [`GraphError::Node`] if something behind it needs the old number.
+/// [`GraphError::Surgery`] if there is no such layer, [`GraphError::Node`] if something behind it needs the
+/// old number.
 pub fn replace_head(graph: &Graph, classes: usize) -> Result<Graph, GraphError> {
     if classes == 0 {
         return Err(GraphError::Surgery("a head needs at least one class".to_owned()));
@@ -106,8 +107,8 @@ impl Head {
     }
 }
 
-/// If the node can be a last layer (its weight is a parameter, and a convolution's kernel has one tap): which axis of the
-/// weight counts the classes, how many there are, and its fan_in.
+/// If the node can be a last layer (its weight is a parameter, and a convolution's kernel has one tap): which
+/// axis of the weight counts the classes, how many there are, and its fan_in.
 fn last_layer(graph: &Graph, node: &Node) -> Option<(usize, usize, usize)> {
     let weight = *node.inputs.get(1).filter(|&&id| is_parameter(graph, id))?;
     let sizes = graph.shape(weight).sizes()?;
@@ -147,7 +148,7 @@ fn keeps_classes(op: &Op) -> bool {
 fn not_found(graph: &Graph, at: ValueId) -> GraphError {
     let name = &graph.value(at).name;
     GraphError::Surgery(format!(
-        "no head to replace: looked from the logits for a Gemm, a MatMul or a 1×1 Conv whose weight is a parameter, \
-         and got no further than `{name}`"
+        "no head to replace: looked from the logits for a Gemm, a MatMul or a 1×1 Conv whose weight is a \
+         parameter, and got no further than `{name}`"
     ))
 }

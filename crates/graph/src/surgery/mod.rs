@@ -1,4 +1,5 @@
-//! Changes to graphs. Every function returns a new graph that is as sound as the old one; values keep their names.
+//! Changes to graphs. Every function returns a new graph that is as sound as the old one; values keep their
+//! names.
 
 mod freeze;
 mod head;
@@ -44,12 +45,13 @@ pub(crate) fn needed_for(graph: &Graph, outputs: &[ValueId]) -> Vec<bool> {
     needed
 }
 
-/// `second` behind `first`: the first output of `first` takes the place of the first input of `second`, whose outputs are
-/// those of the whole. What `first` computes for its other outputs alone is dropped. Metadata of both; of equal keys, `second`'s.
+/// `second` behind `first`: the first output of `first` takes the place of the first input of `second`, whose
+/// outputs are those of the whole. What `first` computes for its other outputs alone is dropped. Metadata of
+/// both; of equal keys, `second`'s.
 ///
 /// # Errors
-/// [`GraphError::DuplicateName`] if both use a name (see [`rename`]); [`GraphError::Surgery`] if there is nothing to join;
-/// [`GraphError::Node`] if a shape does not fit.
+/// [`GraphError::DuplicateName`] if both use a name (see [`rename`]); [`GraphError::Surgery`] if there is
+/// nothing to join; [`GraphError::Node`] if a shape does not fit.
 pub fn append(first: &Graph, second: &Graph) -> Result<Graph, GraphError> {
     let (Some(&from), Some(&to)) = (first.outputs().first(), second.inputs().first()) else {
         let reason = "to append a graph, the first has to have an output and the second an input";
@@ -70,7 +72,8 @@ pub fn append(first: &Graph, second: &Graph) -> Result<Graph, GraphError> {
     extract(&whole, whole.outputs())
 }
 
-/// The graph in which `from` is called `to`: a value, or if `from` ends with a dot, all values and nodes whose names begin so.
+/// The graph in which `from` is called `to`: a value, or if `from` ends with a dot, all values and nodes
+/// whose names begin so.
 ///
 /// # Errors
 /// [`GraphError::Unknown`] if nothing is called so; [`GraphError::DuplicateName`] if a new name is taken.

@@ -9,8 +9,9 @@ pub struct Rewrite<'g> {
     images: Vec<Option<ValueId>>,
 }
 
-/// The graph in which `rewrite` has put something in the place of every node, in order: [`Rewrite::copy`] leaves a node as it
-/// is. Inputs, parameters, outputs and metadata are copied. Values keep their ids where every node is copied.
+/// The graph in which `rewrite` has put something in the place of every node, in order: [`Rewrite::copy`]
+/// leaves a node as it is. Inputs, parameters, outputs and metadata are copied. Values keep their ids where
+/// every node is copied.
 ///
 /// # Errors
 /// Whatever `rewrite` returns; [`GraphError::Surgery`] if it left out a value that something needs.
@@ -21,7 +22,9 @@ pub struct Rewrite<'g> {
 /// let network = Builder::new();
 /// network.image(3, [8, 8]).conv(4, 3).relu().output("maps");
 /// let smooth = map_nodes(&network.finish()?, |rewrite, node| match node.op {
-///     Op::Activation(_) => rewrite.copy(&Node { op: Op::Activation(Activation::HardSwish), ..node.clone() }),
+///     Op::Activation(_) => {
+///         rewrite.copy(&Node { op: Op::Activation(Activation::HardSwish), ..node.clone() })
+///     }
 ///     _ => rewrite.copy(node),
 /// })?;
 /// assert_eq!(smooth.nodes()[1].op.name(), "HardSwish");
@@ -57,8 +60,8 @@ impl<'g> Rewrite<'g> {
         self.images[id.index()] = Some(image);
     }
 
-    /// Adds a node whose inputs and outputs are values of the source: what stands for its inputs, and outputs that keep
-    /// their names and stand for themselves.
+    /// Adds a node whose inputs and outputs are values of the source: what stands for its inputs, and outputs
+    /// that keep their names and stand for themselves.
     ///
     /// # Errors
     /// [`GraphError::Surgery`] if nothing stands for an input; as [`Graph::add_node`].
@@ -70,7 +73,8 @@ impl<'g> Rewrite<'g> {
         Ok(())
     }
 
-    /// Copies inputs and parameters and rewrites nodes, in the order of the source's values, as far as `keep` says.
+    /// Copies inputs and parameters and rewrites nodes, in the order of the source's values, as far as `keep`
+    /// says.
     pub(crate) fn run(
         &mut self,
         keep: impl Fn(ValueId) -> bool,
