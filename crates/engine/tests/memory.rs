@@ -1,0 +1,92 @@
+//! How much scratch training needs, and that programs accept fewer rows.
+
+#![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
+
+use std::sync::Arc;
+use svertka_engine::{
+    EngineError, Machine, State,
+    cpu::{Input, Purpose, RunKey, Workspace, lower},
+};
+use svertka_graph::{Graph, Parameters, Sizes, op::SoftmaxCrossEntropyLoss, with_loss};
+use svertka_zoo as zoo;
+
+/// The bound of peak scratch over the largest set of values alive at once.
+const SLACK: f64 = 1.15;
+
+fn network(name: &str) -> Graph {
+    let card = zoo::find(name).unwrap();
+    let graph = card.build(&card.options()).unwrap();
+    with_loss(&graph, "logits", SoftmaxCrossEntropyLoss::default(), None).unwrap()
+}
+
+#[test]
+fn a_training_step_of_resnet18_is_placed_close_to_its_lower_bound() {
+    let graph = network("resnet18");
+    let plan = Arc::new(lower(&graph, &Purpose::training()).unwrap());
+    let state = State::new(&graph, &Parameters::initialise(&graph, 1).unwrap()).unwrap();
+    let mut workspace = Workspace::new(Machine::new(2));
+    let cost = plan.bind(&Sizes::batch(16), &state, &mut workspace).unwrap().cost();
+    // Every activation that a gradient reads is alive at the end of `forward`: at least the outputs of 20 convolutions.
+    assert!(cost.scratch_lower_bound > 300 << 20, "{cost:?}");
+    assert!(cost.scratch_bytes as f64 <= SLACK * cost.scratch_lower_bound as f64, "{cost:?}");
+}
+
+#[test]
+fn fewer_rows_give_the_loss_and_the_gradients_of_a_smaller_batch() {
+    let graph = network("lenet5");
+    let plan = Arc::new(lower(&graph, &Purpose::training()).unwrap());
+    let mut state = State::new(&graph, &Parameters::initialise(&graph, 1).unwrap()).unwrap();
+    let mut workspace = Workspace::new(Machine::new(2));
+    let images: Vec<f32> = (0..5 * 784).map(|i| (i * 37 % 256) as f32).collect();
+    let labels = [3, 1, 4, 1, 5];
+    let inputs = [Input::F32(&images), Input::I64(&labels)];
+    let mut run = |batch| {
+        let program = plan.bind(&Sizes::batch(batch), &state, &mut workspace).unwrap();
+        let mut gradients = program.gradients();
+        program.forward(&mut workspace, &mut state, &inputs, RunKey::default()).unwrap();
+        let loss = program.output(&workspace, "loss").unwrap()[0];
+        assert_eq!(program.output(&workspace, "logits").unwrap().len(), 5 * 10);
+        program.backward(&mut workspace, &state, &inputs, &mut gradients).unwrap();
+        (loss, gradients.get("conv1.weight").unwrap().to_vec())
+    };
+    let ((loss, gradient), (exact_loss, exact)) = (run(16), run(5));
+    // Between batch sizes only tolerances hold: sums are cut by the problem.
+    assert!((loss - exact_loss).abs() < 1e-5, "{loss} {exact_loss}");
+    let largest = exact.iter().fold(0f32, |largest, x| largest.max(x.abs()));
+    let worst = gradient.iter().zip(&exact).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
+    assert!(worst < 1e-5 * largest, "{worst} of {largest}");
+}
+
+#[test]
+fn what_does_not_fit_a_program_is_said() {
+    let graph = network("lenet5");
+    let plan = Arc::new(lower(&graph, &Purpose::training()).unwrap());
+    let mut state = State::new(&graph, &Parameters::initialise(&graph, 1).unwrap()).unwrap();
+    let mut workspace = Workspace::new(Machine::new(1));
+    let program = plan.bind(&Sizes::batch(4), &state, &mut workspace).unwrap();
+    let images = vec![0.0; 4 * 784];
+    let mut forward = |images: &[f32], labels: &[i64]| {
+        let inputs = [Input::F32(images), Input::I64(labels)];
+        program.forward(&mut workspace, &mut state, &inputs, RunKey::default())
+    };
+    let message = |error: Result<(), EngineError>| error.unwrap_err().to_string();
+    assert!(message(forward(&images[1..], &[0; 4])).contains("rows of 784 values"));
+    assert!(message(forward(&images, &[0; 3])).contains("3 rows"));
+    assert!(message(forward(&images, &[0, 1, 10, 2])).contains("sample 2 has class 10"));
+    assert!(message(forward(&[], &[])).contains("1 to 4 rows"));
+    let outputs = program.output(&workspace, "loss").unwrap_err();
+    assert!(matches!(outputs, EngineError::Order(_)));
+    let mut gradients = program.gradients();
+    let backward = program.backward(&mut workspace, &state, &[], &mut gradients).unwrap_err();
+    assert!(matches!(backward, EngineError::Order(_)), "{backward}");
+}
+
+#[test]
+fn a_program_too_large_for_memory_says_how_much_it_needs() {
+    let graph = network("lenet5");
+    let plan = Arc::new(lower(&graph, &Purpose::training()).unwrap());
+    let state = State::new(&graph, &Parameters::initialise(&graph, 1).unwrap()).unwrap();
+    let mut workspace = Workspace::new(Machine::new(1));
+    let error = plan.bind(&Sizes::batch(1 << 50), &state, &mut workspace).unwrap_err().to_string();
+    assert!(error.contains("memory") || error.contains("address space"), "{error}");
+}
