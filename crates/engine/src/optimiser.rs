@@ -27,7 +27,7 @@ impl Optimiser {
 
     /// The same rule with another step length.
     #[must_use]
-    pub fn with_rate(self, learning_rate: f32) -> Self {
+    pub fn with_rate(self, learning_rate: f64) -> Self {
         match self {
             Optimiser::Sgd(rule) => Optimiser::Sgd(Sgd { learning_rate, ..rule }),
             Optimiser::Adam(rule) => Optimiser::Adam(Adam { learning_rate, ..rule }),
@@ -71,7 +71,7 @@ impl Optimiser {
 impl State {
     /// Moves the average towards the present values: `average = decay · average + (1 − decay) · value`. Without an
     /// average nothing happens.
-    pub fn update_average(&mut self, machine: &Machine, decay: f32) {
+    pub fn update_average(&mut self, machine: &Machine, decay: f64) {
         for (average, values) in self.average_pairs().into_iter().flatten() {
             moving_average_in_place(machine, decay, values, average);
         }

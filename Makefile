@@ -1,0 +1,41 @@
+# One place for every check. CI runs `make check` after the tests.
+
+.PHONY: check test dev-test format lint docs bench reference fuzz
+
+# What has to hold before a commit lands, the same as CI.
+check: format lint docs dev-test
+
+# The README's test command.
+test:
+	cargo test --release --workspace
+
+format:
+	cargo fmt --all --check
+
+lint:
+	cargo clippy --workspace --all-targets -- -D warnings
+
+docs:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# The dev profile checks overflows; the arithmetic is compiled optimised, so this takes seconds once built.
+dev-test:
+	cargo test --workspace
+
+# Speed beside PyTorch, alternating in one run; needs python with torch (see reference/requirements.txt).
+PYTHON ?= python3
+bench:
+	cargo build --release
+	$(PYTHON) reference/bench_lenet.py
+
+# Fixtures and checks against PyTorch, ONNX, ONNX Runtime and Pillow; needs reference/requirements.txt.
+reference:
+	$(PYTHON) reference/training.py > crates/engine/tests/fixtures/training.json
+	$(PYTHON) reference/optimisers.py
+	$(PYTHON) reference/image_fixtures.py
+	$(PYTHON) reference/torchvision_names.py
+
+# Five minutes each; needs a nightly toolchain and cargo-fuzz.
+fuzz:
+	cargo +nightly fuzz run idx -- -max_total_time=300 -rss_limit_mb=2048
+	cargo +nightly fuzz run onnx -- -max_total_time=300 -rss_limit_mb=2048
