@@ -59,6 +59,25 @@ pub(crate) fn channels_last<T: Copy>(channels: usize, x: &[T], pixels: usize) ->
     (0..x.len()).map(|i| x[i / plane * plane + i % channels * pixels + i % plane / channels]).collect()
 }
 
+/// The first element of `actual` that is further from `expected` than `tolerance` times its scale, said in words.
+/// Infinities and NaN must be met.
+pub(crate) fn difference(
+    actual: &[f32],
+    expected: &[f64],
+    scale: impl Fn(usize) -> f64,
+    tolerance: f64,
+) -> Option<String> {
+    assert_eq!(actual.len(), expected.len());
+    let differs = |&at: &usize| {
+        let (actual, expected) = (f64::from(actual[at]), expected[at]);
+        let same = actual == expected || (actual.is_nan() && expected.is_nan());
+        let error = (actual - expected).abs();
+        !same && (error.is_nan() || error > tolerance * scale(at))
+    };
+    let at = (0..actual.len()).find(differs)?;
+    Some(format!("element {at} is {}, not {} (scale {:.3})", actual[at], expected[at], scale(at)))
+}
+
 /// Every instruction set with 1, 2 and 4 threads.
 fn machines() -> &'static [[Machine; 3]] {
     static MACHINES: OnceLock<Vec<[Machine; 3]>> = OnceLock::new();

@@ -126,6 +126,12 @@ impl<'a, T> SharedMut<'a, T> {
         Self { start: slice.as_mut_ptr(), len: slice.len(), lifetime: std::marker::PhantomData }
     }
 
+    /// The first item, for tasks whose parts are not contiguous. Whoever writes through it owes what
+    /// [`slice`](Self::slice) owes.
+    pub fn as_mut_ptr(&self) -> *mut T {
+        self.start
+    }
+
     /// The part of `len` items from `start`.
     ///
     /// # Panics

@@ -5,7 +5,7 @@ use super::Activation;
 /// The activation of one value.
 pub fn apply(activation: Activation, x: f64) -> f64 {
     match activation {
-        Activation::Relu => x.max(0.0),
+        Activation::Relu => clip(x, 0.0, f64::INFINITY),
         Activation::LeakyRelu { alpha } => {
             if x >= 0.0 {
                 x
@@ -17,8 +17,14 @@ pub fn apply(activation: Activation, x: f64) -> f64 {
         Activation::Tanh => x.tanh(),
         Activation::HardSigmoid { alpha, beta } => hard_sigmoid(f64::from(alpha), f64::from(beta), x),
         Activation::HardSwish => x * hard_sigmoid(1.0 / 6.0, 0.5, x),
-        Activation::Clip { min, max } => x.max(f64::from(min)).min(f64::from(max)),
+        Activation::Clip { min, max } => clip(x, f64::from(min), f64::from(max)),
     }
+}
+
+/// `min(max(x, min), max)`, where a NaN stays.
+fn clip(x: f64, min: f64, max: f64) -> f64 {
+    let x = if x < min { min } else { x };
+    if x > max { max } else { x }
 }
 
 fn hard_sigmoid(alpha: f64, beta: f64, x: f64) -> f64 {

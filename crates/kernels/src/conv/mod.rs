@@ -5,12 +5,22 @@
 //! [`ColumnSumPlan`](crate::gemm::ColumnSumPlan) over the `N·H'·W'` rows of `dy`. A transposed convolution is the same
 //! problem read backwards: [`ConvProblem::transposed`].
 
-mod naive;
+mod blocks;
+mod correlation;
+mod depthwise;
+mod direct;
+mod pack;
 mod plan;
 mod problem;
 pub mod reference;
+mod rows;
 mod source;
+mod weight_gradient;
 
-pub use plan::{ConvInputGradientPlan, ConvPlan, ConvWeightGradientPlan, Packing};
+pub use pack::Packing;
+pub use plan::{ConvInputGradientPlan, ConvPlan, ConvWeightGradientPlan};
 pub use problem::{ConvError, ConvProblem, ConvShape};
 pub use source::{Affine, Border, BorderMode, Layout, Pictures, Source};
+
+#[cfg(test)]
+mod tests;

@@ -1,30 +1,12 @@
-use super::{ConvError, ConvProblem, Pictures, Source, naive};
+use super::{
+    ConvError, ConvProblem, Pictures, Source, correlation::Correlation, direct::Layer, pack::Packing,
+    rows::RowReader, weight_gradient::WeightSums,
+};
 use crate::{
     Isa, Machine,
     epilogue::{Epilogue, Store},
+    gemm::Finish,
 };
-
-/// How weights are laid out for a plan. Equal packings (of plans of any batch and picture size) share packed weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Packing {
-    len: usize,
-    backwards: bool,
-}
-
-impl Packing {
-    /// How many f32 the packed weights are.
-    pub fn packed_len(&self) -> usize {
-        self.len
-    }
-
-    /// Writes `weights`, `[O, C/groups, kh, kw]`, into `packed` in the order of this packing.
-    ///
-    /// # Panics
-    /// If a slice is shorter than the problem says.
-    pub fn pack(&self, _machine: &Machine, weights: &[f32], packed: &mut [f32]) {
-        packed[..self.len].copy_from_slice(&weights[..self.len]);
-    }
-}
 
 /// A convolution forward: `y = activation(conv(x, weights) + bias + add)`.
 ///
@@ -32,7 +14,9 @@ impl Packing {
 #[derive(Clone, Debug)]
 pub struct ConvPlan {
     problem: ConvProblem,
-    source: Source,
+    reader: RowReader,
+    packing: Packing,
+    layer: Layer,
 }
 
 impl ConvPlan {
@@ -40,19 +24,22 @@ impl ConvPlan {
     ///
     /// # Errors
     /// [`ConvError::Border`] where the source's border does not fit the problem.
-    pub fn new(problem: ConvProblem, source: Source, _isa: Isa) -> Result<Self, ConvError> {
-        source.picture(&problem)?;
-        Ok(Self { problem, source })
+    pub fn new(problem: ConvProblem, source: Source, isa: Isa) -> Result<Self, ConvError> {
+        let reader = RowReader::new(&problem, source)?;
+        let packing = Packing::forward(&problem, isa);
+        let correlation = Correlation::forward(&problem);
+        let layer = Layer::new(problem.batch, correlation, reader, &packing, [0, 0], isa);
+        Ok(Self { problem, reader, packing, layer })
     }
 
     /// The order in which this plan reads weights.
     pub fn packing(&self) -> Packing {
-        Packing { len: self.problem.weights_len(), backwards: false }
+        self.packing
     }
 
     /// How many f32 of scratch a call needs on `threads` threads.
-    pub fn scratch_len(&self, _threads: usize) -> usize {
-        0
+    pub fn scratch_len(&self, threads: usize) -> usize {
+        threads * self.layer.scratch_len()
     }
 
     /// Writes `y` for the pictures present. `packed` was written by [`packing`](Self::packing)`().pack`.
@@ -61,14 +48,20 @@ impl ConvPlan {
     /// If a slice is shorter than the problem and the number of pictures say.
     pub fn forward(
         &self,
-        _machine: &Machine,
+        machine: &Machine,
         x: Pictures<'_>,
         packed: &[f32],
         epilogue: &Epilogue<'_>,
         y: &mut [f32],
-        _scratch: &mut [f32],
+        scratch: &mut [f32],
     ) {
-        naive::forward(&self.problem, &self.source, x, packed, epilogue, y);
+        let problem = &self.problem;
+        assert!(x.rows <= problem.batch, "{} pictures of at most {}", x.rows, problem.batch);
+        self.reader.check(x);
+        assert!(packed.len() >= self.packing.packed_len(), "the packed weights are too short");
+        let y = &mut y[..x.rows * problem.output_len()];
+        let finish = finish(epilogue, problem.out_channels, y.len());
+        self.layer.run(machine, x, packed, &finish, y, scratch);
     }
 }
 
@@ -80,22 +73,35 @@ impl ConvPlan {
 #[derive(Clone, Debug)]
 pub struct ConvInputGradientPlan {
     problem: ConvProblem,
+    packing: Packing,
+    phases: Vec<Layer>,
 }
 
 impl ConvInputGradientPlan {
     /// Chooses the algorithm and its blocks; a function of its arguments alone.
-    pub fn new(problem: ConvProblem, _isa: Isa) -> Self {
-        Self { problem }
+    pub fn new(problem: ConvProblem, isa: Isa) -> Self {
+        let packing = Packing::backward(&problem, isa);
+        let reader = RowReader::plain(problem.output(), problem.out_channels);
+        let [rows, columns] = packing.phases();
+        let (mut phases, mut start) = (Vec::new(), 0);
+        for phase in 0..rows * columns {
+            let correlation = Correlation::backward(&problem, [phase / columns, phase % columns]);
+            if correlation.axes.iter().all(|axis| axis.output > 0) {
+                phases.push(Layer::new(problem.batch, correlation, reader, &packing, [phase, start], isa));
+            }
+            start += packing.phase_len(phase);
+        }
+        Self { problem, packing, phases }
     }
 
     /// The order in which this plan reads weights.
     pub fn packing(&self) -> Packing {
-        Packing { len: self.problem.weights_len(), backwards: true }
+        self.packing
     }
 
     /// How many f32 of scratch a call needs on `threads` threads.
-    pub fn scratch_len(&self, _threads: usize) -> usize {
-        0
+    pub fn scratch_len(&self, threads: usize) -> usize {
+        threads * self.phases.iter().map(Layer::scratch_len).max().unwrap_or(0)
     }
 
     /// Writes `dx` for the `dy` of the pictures present (which has no affine map).
@@ -104,14 +110,23 @@ impl ConvInputGradientPlan {
     /// If a slice is shorter than the problem and the number of pictures say.
     pub fn run(
         &self,
-        _machine: &Machine,
+        machine: &Machine,
         dy: Pictures<'_>,
         packed: &[f32],
         epilogue: &Epilogue<'_>,
         dx: &mut [f32],
-        _scratch: &mut [f32],
+        scratch: &mut [f32],
     ) {
-        naive::input_gradient(&self.problem, dy, packed, epilogue, dx);
+        let problem = &self.problem;
+        assert!(dy.rows <= problem.batch, "{} pictures of at most {}", dy.rows, problem.batch);
+        assert!(dy.affine.is_none(), "the gradient of an output has no affine map");
+        assert!(dy.values.len() >= dy.rows * problem.output_len(), "dy is too short");
+        assert!(packed.len() >= self.packing.packed_len(), "the packed weights are too short");
+        let dx = &mut dx[..dy.rows * problem.input_len()];
+        let finish = finish(epilogue, problem.in_channels, dx.len());
+        for phase in &self.phases {
+            phase.run(machine, dy, packed, &finish, dx, scratch);
+        }
     }
 }
 
@@ -121,7 +136,8 @@ impl ConvInputGradientPlan {
 #[derive(Clone, Debug)]
 pub struct ConvWeightGradientPlan {
     problem: ConvProblem,
-    source: Source,
+    reader: RowReader,
+    sums: WeightSums,
 }
 
 impl ConvWeightGradientPlan {
@@ -129,14 +145,15 @@ impl ConvWeightGradientPlan {
     ///
     /// # Errors
     /// [`ConvError::Border`] where the source's border does not fit the problem.
-    pub fn new(problem: ConvProblem, source: Source, _isa: Isa) -> Result<Self, ConvError> {
-        source.picture(&problem)?;
-        Ok(Self { problem, source })
+    pub fn new(problem: ConvProblem, source: Source, isa: Isa) -> Result<Self, ConvError> {
+        let reader = RowReader::new(&problem, source)?;
+        let sums = WeightSums::new(&problem, reader, isa);
+        Ok(Self { problem, reader, sums })
     }
 
     /// How many f32 of scratch a call needs on `threads` threads.
-    pub fn scratch_len(&self, _threads: usize) -> usize {
-        0
+    pub fn scratch_len(&self, threads: usize) -> usize {
+        self.sums.scratch_len(threads)
     }
 
     /// Writes `dw`, or adds to it, summed over the pictures present.
@@ -145,13 +162,27 @@ impl ConvWeightGradientPlan {
     /// If a slice is shorter than the problem and the number of pictures say.
     pub fn run(
         &self,
-        _machine: &Machine,
+        machine: &Machine,
         x: Pictures<'_>,
         dy: &[f32],
         dw: &mut [f32],
         store: Store,
-        _scratch: &mut [f32],
+        scratch: &mut [f32],
     ) {
-        naive::weight_gradient(&self.problem, &self.source, x, dy, dw, store);
+        let problem = &self.problem;
+        assert!(x.rows <= problem.batch, "{} pictures of at most {}", x.rows, problem.batch);
+        self.reader.check(x);
+        assert!(dy.len() >= x.rows * problem.output_len(), "dy is too short");
+        self.sums.run(machine, x, dy, &mut dw[..problem.weights_len()], store, scratch);
     }
+}
+
+/// The epilogue of an output of `channels` channels and `len` elements, checked.
+fn finish<'a>(epilogue: &Epilogue<'a>, channels: usize, len: usize) -> Finish<'a> {
+    let Epilogue { bias, add, activation, store } = *epilogue;
+    assert!(bias.is_none_or(|bias| bias.len() >= channels), "the bias is too short");
+    assert!(add.is_none_or(|add| add.len() >= len), "the addend is too short");
+    let carry = (store == Store::Accumulate).then_some(1.0);
+    assert!(carry.is_none() || add.is_none(), "accumulating excludes an addend");
+    Finish { carry, bias, add, activation, ..Finish::PLAIN }
 }

@@ -3,14 +3,15 @@
 
 use super::{BorderMode, ConvProblem, Source};
 
-/// One product of the definition: which element of x meets which weight and goes to which element of y.
+/// One product of the definition: which element of x (`None`: a zero of the padding) meets which weight and goes to which
+/// element of y.
 struct Product {
-    x: usize,
+    x: Option<usize>,
     weight: usize,
     y: usize,
 }
 
-/// Calls `visit` for every product of the convolution whose tap lies inside the picture.
+/// Calls `visit` for every product of the convolution.
 fn for_each_product(problem: &ConvProblem, mut visit: impl FnMut(Product)) {
     let [height, width] = problem.input;
     let [out_height, out_width] = problem.output();
@@ -23,9 +24,9 @@ fn for_each_product(problem: &ConvProblem, mut visit: impl FnMut(Product)) {
                 for c in 0..in_group {
                     let channel = o / out_group * in_group + c;
                     for (ky, kx) in grid([kernel_height, kernel_width]) {
-                        let Some(iy) = tap(problem, 0, oy, ky) else { continue };
-                        let Some(ix) = tap(problem, 1, ox, kx) else { continue };
-                        let x = ((n * problem.in_channels + channel) * height + iy) * width + ix;
+                        let pixel = tap(problem, 0, oy, ky).zip(tap(problem, 1, ox, kx));
+                        let plane = (n * problem.in_channels + channel) * height * width;
+                        let x = pixel.map(|(iy, ix)| plane + iy * width + ix);
                         let weight = ((o * in_group + c) * kernel_height + ky) * kernel_width + kx;
                         visit(Product { x, weight, y });
                     }
@@ -45,11 +46,15 @@ fn tap(problem: &ConvProblem, axis: usize, o: usize, k: usize) -> Option<usize> 
     (at < problem.input[axis]).then_some(at)
 }
 
+fn seen(x: &[f64], at: Option<usize>) -> f64 {
+    at.map_or(0.0, |at| x[at])
+}
+
 /// `y[n, o, i, j] = Σ x[n, c, s·i + d·k − top, s·j + d·l − left] · w[o, c, k, l]`: the lecture's Definition 3,
 /// with strides, dilations, zero padding and groups.
 pub fn forward(problem: &ConvProblem, x: &[f64], weights: &[f64]) -> Vec<f64> {
     let mut y = vec![0.0; problem.batch * problem.output_len()];
-    for_each_product(problem, |at| y[at.y] += x[at.x] * weights[at.weight]);
+    for_each_product(problem, |at| y[at.y] += seen(x, at.x) * weights[at.weight]);
     y
 }
 
@@ -57,14 +62,18 @@ pub fn forward(problem: &ConvProblem, x: &[f64], weights: &[f64]) -> Vec<f64> {
 /// convolution of `dy`.
 pub fn input_gradient(problem: &ConvProblem, weights: &[f64], dy: &[f64]) -> Vec<f64> {
     let mut dx = vec![0.0; problem.batch * problem.input_len()];
-    for_each_product(problem, |at| dx[at.x] += dy[at.y] * weights[at.weight]);
+    for_each_product(problem, |at| {
+        if let Some(x) = at.x {
+            dx[x] += dy[at.y] * weights[at.weight];
+        }
+    });
     dx
 }
 
 /// The gradient of the weights, `[O, C/groups, kh, kw]`.
 pub fn weight_gradient(problem: &ConvProblem, x: &[f64], dy: &[f64]) -> Vec<f64> {
     let mut dw = vec![0.0; problem.weights_len()];
-    for_each_product(problem, |at| dw[at.weight] += x[at.x] * dy[at.y]);
+    for_each_product(problem, |at| dw[at.weight] += seen(x, at.x) * dy[at.y]);
     dw
 }
 

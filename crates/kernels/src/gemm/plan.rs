@@ -1,4 +1,8 @@
-use super::{Addend, GemmProblem, Present, reference};
+use super::{
+    Addend, GemmProblem, Present,
+    multiply::{self, Blocks},
+    pack::{Panels, pack_columns},
+};
 use crate::{Isa, Machine, activation::Activation};
 
 /// The right operand of a product.
@@ -25,16 +29,31 @@ pub struct GemmCall<'a> {
     pub activation: Option<Activation>,
 }
 
+/// How many tasks a product is cut into at least, where it is large enough: some for each core of any likely machine.
+const TASKS: usize = 16;
+/// Rows of a block at most: with [`DEPTH`](multiply::DEPTH) products they fill a quarter of a second-level cache.
+const ROWS: usize = 120;
+/// Panels of a block at most: with as many products, a quarter of it.
+const PANELS: usize = 8;
+
 /// A matrix product with chosen blocks: `y = activation(alpha · op(A) · op(B) + beta · addend)`.
 #[derive(Clone, Debug)]
 pub struct GemmPlan {
     problem: GemmProblem,
+    panels: Panels,
+    blocks: Blocks,
+    isa: Isa,
 }
 
 impl GemmPlan {
     /// Chooses blocks; a function of its arguments alone.
-    pub fn new(problem: GemmProblem, _isa: Isa) -> Self {
-        Self { problem }
+    pub fn new(problem: GemmProblem, isa: Isa) -> Self {
+        let panels = Panels::new(problem.columns, problem.depth, isa);
+        let row_blocks = problem.rows.div_ceil(ROWS);
+        let rows = problem.rows.div_ceil(row_blocks);
+        let wanted = TASKS.div_ceil(problem.batch * row_blocks);
+        let panels_at_once = (panels.count() / wanted).clamp(1, PANELS);
+        Self { problem, panels, blocks: Blocks { rows, panels: panels_at_once }, isa }
     }
 
     /// The problem this plan is for.
@@ -49,38 +68,66 @@ impl GemmPlan {
 
     /// How many f32 a packed B is.
     pub fn packed_len(&self) -> usize {
-        let batch = if self.problem.b_shared { 1 } else { self.problem.batch };
-        batch * self.problem.depth * self.problem.columns
+        self.matrices_of_b() * self.panels.len()
     }
 
     /// Packs `b`, as the problem describes it, for any number of calls.
     ///
     /// # Panics
     /// If a slice is shorter than the problem says.
-    pub fn pack(&self, _machine: &Machine, b: &[f32], packed: &mut [f32]) {
-        packed[..self.packed_len()].copy_from_slice(&b[..self.packed_len()]);
+    pub fn pack(&self, machine: &Machine, b: &[f32], packed: &mut [f32]) {
+        let (panels, len) = (self.panels, self.problem.depth * self.problem.columns);
+        assert!(b.len() >= self.matrices_of_b() * len, "B is too short");
+        for (b, packed) in b.chunks(len).zip(packed[..self.packed_len()].chunks_mut(panels.len())) {
+            machine.threads.run_chunks(packed, panels.whole() * panels.depth, |index, packed| {
+                pack_columns(&self.problem, b, panels.panel(index), 0, packed);
+            });
+        }
     }
 
     /// How many f32 of scratch a call needs on `threads` threads.
-    pub fn scratch_len(&self, _threads: usize) -> usize {
-        0
+    pub fn scratch_len(&self, threads: usize) -> usize {
+        threads * self.blocks.scratch_len(&self.problem, &self.panels)
     }
 
     /// Writes `y` for the part of the problem that is present.
     ///
     /// # Panics
     /// If a slice is shorter than the problem and the part say, or the part exceeds the problem.
-    pub fn multiply(&self, _machine: &Machine, call: &GemmCall<'_>, y: &mut [f32], _scratch: &mut [f32]) {
-        let Present { batch, rows, depth } = call.present;
-        let whole = &self.problem;
-        assert!(batch <= whole.batch && rows <= whole.rows && depth <= whole.depth);
-        let (Right::Plain(b) | Right::Packed(b)) = call.b;
-        let wide = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
-        let old = wide(y);
-        let problem = GemmProblem { batch, rows, depth, ..self.problem };
-        let product = reference::multiply(&problem, &wide(call.a), &wide(b), call.addend, &old);
-        for (y, value) in y.iter_mut().zip(product) {
-            *y = call.activation.map_or(value as f32, |activation| activation.apply(value as f32));
+    pub fn multiply(&self, machine: &Machine, call: &GemmCall<'_>, y: &mut [f32], scratch: &mut [f32]) {
+        self.check(call, y);
+        let task = multiply::Product::new(&self.problem, self.panels, self.blocks, call, y);
+        let scratch = &mut scratch[..self.scratch_len(machine.threads.count())];
+        machine.threads.run_with_scratch(task.tasks(), scratch, |index, scratch| {
+            self.isa.run(multiply::Block { product: &task, index, scratch });
+        });
+    }
+
+    fn matrices_of_b(&self) -> usize {
+        if self.problem.b_shared { 1 } else { self.problem.batch }
+    }
+
+    fn check(&self, call: &GemmCall<'_>, y: &[f32]) {
+        let (whole, Present { batch, rows, depth }) = (&self.problem, call.present);
+        let fits = batch <= whole.batch && rows <= whole.rows && depth <= whole.depth;
+        assert!(fits, "{:?} exceeds {whole:?}", call.present);
+        let strides = whole.strides();
+        let of_batch = |stride: usize, len: usize| (batch.max(1) - 1) * stride + len;
+        let a = if whole.trans_a { depth * whole.rows } else { rows * whole.depth };
+        assert!(call.a.len() >= of_batch(strides[0], a), "A is too short");
+        let y_len = of_batch(strides[2], rows * whole.columns);
+        assert!(y.len() >= y_len, "y is too short");
+        match call.b {
+            Right::Plain(b) => {
+                let len = if whole.trans_b { whole.columns * whole.depth } else { depth * whole.columns };
+                assert!(b.len() >= of_batch(strides[1], len), "B is too short");
+            }
+            Right::Packed(b) => assert!(b.len() >= self.packed_len(), "the packed B is too short"),
+        }
+        match call.addend {
+            Addend::Columns(bias) => assert!(bias.len() >= whole.columns, "the bias is too short"),
+            Addend::Full(add) => assert!(add.len() >= y_len, "the addend is too short"),
+            Addend::None | Addend::Output => {}
         }
     }
 }

@@ -76,6 +76,14 @@ impl GemmProblem {
         Self { trans_b: true, ..self }
     }
 
+    /// From one matrix of the batch to the next, in A, B and y.
+    pub(crate) fn strides(&self) -> [usize; 3] {
+        let stride = |shared: bool, len: usize| if shared { 0 } else { len };
+        let a = stride(self.a_shared, self.rows * self.depth);
+        let b = stride(self.b_shared, self.depth * self.columns);
+        [a, b, self.rows * self.columns]
+    }
+
     /// Multiply-adds of the whole problem.
     pub fn multiply_adds(&self) -> usize {
         self.batch * self.rows * self.columns * self.depth
@@ -96,7 +104,7 @@ pub enum Addend<'a> {
     Output,
 }
 
-/// How much of a problem one call works on. Leading dimensions stay the problem's.
+/// How much of a problem one call works on. Leading dimensions and the distances between matrices stay the problem's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Present {
     /// Matrices.

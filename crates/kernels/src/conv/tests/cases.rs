@@ -1,0 +1,318 @@
+use crate::{
+    Isa, Machine, Threads,
+    activation::{self, Activation},
+    conv::*,
+    epilogue::{Epilogue, Store},
+    testing::{Draw, difference, narrow, widen},
+};
+
+/// What is computed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Pass {
+    Forward,
+    InputGradient,
+    WeightGradient,
+}
+
+/// A generated problem with everything that a call can ask for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Case {
+    pub(super) problem: ConvProblem,
+    pub(super) rows: usize,
+    store: Store,
+    source: Source,
+    activation: Option<Activation>,
+    bias: bool,
+    add: bool,
+    /// One element of every operand is this, if anything.
+    special: Option<f32>,
+    seed: u64,
+}
+
+const ACTIVATIONS: [Option<Activation>; 8] = [
+    None,
+    Some(Activation::Relu),
+    Some(Activation::LeakyRelu { alpha: 0.1 }),
+    Some(Activation::Sigmoid),
+    Some(Activation::Tanh),
+    Some(Activation::HardSigmoid { alpha: 0.2, beta: 0.5 }),
+    Some(Activation::HardSwish),
+    Some(Activation::Clip { min: -0.5, max: 0.75 }),
+];
+
+/// The shapes that the issue names, then generated ones.
+pub(super) fn cases() -> impl Iterator<Item = Case> {
+    let generated = (0..240).filter_map(|seed| {
+        let random = &mut Draw::new(seed);
+        ConvProblem::new(random_shape(random)).ok().map(|problem| Case::new(problem, random, seed))
+    });
+    named_shapes()
+        .into_iter()
+        .zip(1000..)
+        .map(|(shape, seed)| Case::new(ConvProblem::new(shape).unwrap(), &mut Draw::new(seed), seed))
+        .chain(generated)
+}
+
+/// LeNet's layers, a residual network's, depthwise ones, and enough pictures and channels that every way of cutting
+/// the work into tasks occurs.
+fn named_shapes() -> Vec<ConvShape> {
+    let shape = ConvShape::new;
+    let same = |shape: ConvShape| ConvShape { pads: [shape.kernel[0] / 2; 4], ..shape };
+    vec![
+        same(shape(5, 1, 6, [28, 28], [5, 5])),
+        shape(5, 6, 16, [14, 14], [5, 5]),
+        shape(30, 16, 120, [5, 5], [5, 5]),
+        same(shape(2, 64, 64, [9, 9], [3, 3])),
+        same(ConvShape { strides: [2, 2], ..shape(2, 3, 64, [33, 31], [7, 7]) }),
+        same(ConvShape { strides: [2, 2], ..shape(1, 17, 33, [12, 13], [3, 3]) }),
+        ConvShape { strides: [2, 2], ..shape(2, 16, 48, [8, 8], [1, 1]) },
+        shape(2, 128, 130, [6, 6], [1, 1]),
+        same(shape(1, 130, 140, [7, 7], [3, 3])),
+        same(ConvShape { groups: 24, ..shape(2, 24, 24, [11, 10], [3, 3]) }),
+        same(ConvShape { groups: 17, strides: [2, 2], ..shape(3, 17, 17, [9, 9], [5, 5]) }),
+        ConvShape { groups: 3, ..shape(2, 6, 51, [7, 7], [3, 3]) },
+        shape(2, 5, 7, [1, 1500], [1, 9]),
+        ConvShape { strides: [1, 3], dilations: [1, 4], ..shape(3, 4, 20, [1, 61], [1, 3]) },
+        shape(70, 3, 10, [1, 1], [1, 1]),
+    ]
+}
+
+fn random_shape(random: &mut Draw) -> ConvShape {
+    let channels = [1, 2, 3, 6, 16, 17];
+    let groups = random.pick(&[1, 1, 1, 2, 3, 5]);
+    let depthwise = random.size(0, 4) == 0;
+    let [inputs, outputs] = [random.pick(&channels), random.pick(&channels)];
+    let [in_channels, out_channels] =
+        if depthwise { [groups; 2] } else { [groups * inputs, groups * outputs] };
+    let one_axis = random.size(0, 3) == 0;
+    let mut pair = |choices: &[usize], flat: usize| {
+        [if one_axis { flat } else { random.pick(choices) }, random.pick(choices)]
+    };
+    let (input, kernel) = (pair(&[1, 2, 3, 5, 7, 8, 11, 14], 1), pair(&[1, 2, 3, 3, 5], 1));
+    let (strides, dilations) = (pair(&[1, 1, 2, 3, 5], 1), pair(&[1, 1, 1, 2, 3], 1));
+    let ([top, bottom], [left, right]) = (pair(&[0, 1, 2], 0), pair(&[0, 1, 3], 0));
+    let [top, bottom] = if one_axis { [0, 0] } else { [top, bottom] };
+    ConvShape {
+        groups,
+        strides,
+        dilations,
+        pads: [top, left, bottom, right],
+        ..ConvShape::new(random.pick(&[1, 2, 3, 7]), in_channels, out_channels, input, kernel)
+    }
+}
+
+fn random_source(random: &mut Draw, problem: &ConvProblem) -> Source {
+    let pads = std::array::from_fn(|_| random.size(0, 2));
+    let modes = [BorderMode::Constant(0.5), BorderMode::Reflect, BorderMode::Edge, BorderMode::Wrap];
+    let source = Source {
+        layout: random.pick(&[Layout::ChannelsLast, Layout::ChannelsLast, Layout::Planar]),
+        affine: random.size(0, 2) == 0,
+        border: Some(Border { pads, mode: random.pick(&modes) }).filter(|_| random.coin()),
+    };
+    if source.picture(problem).is_ok() { source } else { Source { border: None, ..source } }
+}
+
+/// The tensors of a call, in the layouts of the plans.
+struct Operands {
+    x: Vec<f32>,
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+    weights: Vec<f32>,
+    dy: Vec<f32>,
+    bias: Vec<f32>,
+    add: Vec<f32>,
+    out: Vec<f32>,
+}
+
+impl Case {
+    fn new(problem: ConvProblem, random: &mut Draw, seed: u64) -> Self {
+        let store = random.pick(&[Store::Overwrite, Store::Overwrite, Store::Accumulate]);
+        Self {
+            problem,
+            rows: if random.size(0, 2) == 0 { random.size(1, problem.batch) } else { problem.batch },
+            store,
+            source: random_source(random, &problem),
+            activation: random.pick(&ACTIVATIONS),
+            bias: random.coin(),
+            add: store == Store::Overwrite && random.size(0, 2) == 0,
+            special: None,
+            seed,
+        }
+    }
+
+    /// The same case with `value` in the middle of every operand, and without the functions that would hide it.
+    pub(super) fn with_special(self, value: f32) -> Self {
+        Self { special: Some(value), activation: self.activation.filter(|f| *f == Activation::Relu), ..self }
+    }
+
+    pub(super) fn with_store(self, store: Store) -> Self {
+        Self { store, ..self }
+    }
+
+    pub(super) fn with_rows(self, rows: usize) -> Self {
+        Self { rows, ..self }
+    }
+
+    fn out_len(&self, pass: Pass) -> usize {
+        match pass {
+            Pass::Forward => self.problem.batch * self.problem.output_len(),
+            Pass::InputGradient => self.problem.batch * self.problem.input_len(),
+            Pass::WeightGradient => self.problem.weights_len(),
+        }
+    }
+
+    fn operands(&self, pass: Pass) -> Operands {
+        let (p, mut random) = (&self.problem, Draw::new(self.seed ^ 0x5eed));
+        let mut values = |len| narrow(&random.normal(len));
+        let picture = self.source.picture(p).unwrap();
+        let channels = p.in_channels.max(p.out_channels);
+        let mut operands = Operands {
+            x: values(p.batch * picture[0] * picture[1] * p.in_channels),
+            scale: values(p.in_channels),
+            shift: values(p.in_channels),
+            weights: values(p.weights_len()),
+            dy: values(p.batch * p.output_len()),
+            bias: values(channels),
+            add: values(self.out_len(pass)),
+            out: values(self.out_len(pass)),
+        };
+        if let Some(value) = self.special {
+            let len = self.rows * operands.x.len() / p.batch;
+            operands.x[len / 2] = value;
+            let len = self.rows * p.output_len();
+            operands.dy[len / 2] = value;
+        }
+        operands
+    }
+
+    pub(super) fn run(&self, pass: Pass, isa: Isa, threads: usize) -> Vec<f32> {
+        let operands = self.operands(pass);
+        self.run_on(pass, &Machine { threads: Threads::new(threads), isa }, &operands, operands.out.clone())
+    }
+
+    /// Runs with an output that holds `value` everywhere.
+    pub(super) fn run_over(&self, value: f32, pass: Pass) -> Vec<f32> {
+        let operands = self.operands(pass);
+        self.run_on(pass, &Machine::single(), &operands, vec![value; operands.out.len()])
+    }
+
+    fn run_on(&self, pass: Pass, machine: &Machine, operands: &Operands, mut out: Vec<f32>) -> Vec<f32> {
+        let (problem, source, isa) = (self.problem, self.source, machine.isa);
+        let threads = machine.threads.count();
+        let Operands { x, scale, shift, weights, dy, .. } = operands;
+        let x = match source.affine {
+            true => Pictures::with_affine(self.rows, x, scale, shift),
+            false => Pictures::new(self.rows, x),
+        };
+        let epilogue = Epilogue {
+            bias: self.bias.then_some(&operands.bias[..]),
+            add: self.add.then_some(&operands.add[..]),
+            activation: self.activation,
+            store: self.store,
+        };
+        let scratch = |len: usize| vec![f32::NAN; len];
+        let packed = |packing: Packing| {
+            let mut packed = vec![f32::NAN; packing.packed_len()];
+            packing.pack(machine, weights, &mut packed);
+            packed
+        };
+        match pass {
+            Pass::Forward => {
+                let plan = ConvPlan::new(problem, source, isa).unwrap();
+                let scratch = &mut scratch(plan.scratch_len(threads));
+                plan.forward(machine, x, &packed(plan.packing()), &epilogue, &mut out, scratch);
+            }
+            Pass::InputGradient => {
+                let plan = ConvInputGradientPlan::new(problem, isa);
+                let (scratch, dy) = (&mut scratch(plan.scratch_len(threads)), Pictures::new(self.rows, dy));
+                plan.run(machine, dy, &packed(plan.packing()), &epilogue, &mut out, scratch);
+            }
+            Pass::WeightGradient => {
+                let plan = ConvWeightGradientPlan::new(problem, source, isa).unwrap();
+                let scratch = &mut scratch(plan.scratch_len(threads));
+                plan.run(machine, x, dy, &mut out, self.store, scratch);
+            }
+        }
+        out
+    }
+
+    /// The twin on operands to which `map` was applied, in the layout of the plan.
+    pub(super) fn expected(&self, pass: Pass, map: impl Fn(f64) -> f64 + Copy) -> Vec<f64> {
+        let operands = self.operands(pass);
+        let problem = self.problem.with_batch(self.rows).unwrap();
+        let mapped = |values: &[f32]| widen(values).into_iter().map(map).collect::<Vec<f64>>();
+        let (weights, x) = (mapped(&operands.weights), self.seen(&problem, &operands, map));
+        let pixels = problem.output()[0] * problem.output()[1];
+        let dy = planar(&mapped(&operands.dy), self.rows, pixels, problem.out_channels);
+        let old = mapped(&operands.out);
+        match pass {
+            Pass::Forward => {
+                let product = reference::forward(&problem, &x, &weights);
+                self.finished(&product, pixels, problem.out_channels, &operands, &old, map)
+            }
+            Pass::InputGradient => {
+                let product = reference::input_gradient(&problem, &weights, &dy);
+                let pixels = problem.input[0] * problem.input[1];
+                self.finished(&product, pixels, problem.in_channels, &operands, &old, map)
+            }
+            Pass::WeightGradient => {
+                let gradient = reference::weight_gradient(&problem, &x, &dy).into_iter();
+                let keep = f64::from(u8::from(self.store == Store::Accumulate));
+                gradient.zip(old).map(|(dw, old)| dw + keep * old).collect()
+            }
+        }
+    }
+
+    fn seen(&self, problem: &ConvProblem, operands: &Operands, map: impl Fn(f64) -> f64) -> Vec<f64> {
+        let picture = self.source.picture(problem).unwrap();
+        let pixels = picture[0] * picture[1];
+        let x = match self.source.layout {
+            Layout::ChannelsLast => planar(&widen(&operands.x), self.rows, pixels, problem.in_channels),
+            Layout::Planar => widen(&operands.x[..self.rows * pixels * problem.in_channels]),
+        };
+        let (scale, shift) = (widen(&operands.scale), widen(&operands.shift));
+        let affine = self.source.affine.then_some((&scale[..], &shift[..]));
+        let seen = reference::read_source(problem, &self.source, picture, &x, affine);
+        seen.into_iter().map(map).collect()
+    }
+
+    /// The epilogue of the twin's product `[N, C, P]`, as `[N, P, C]`; absent pictures hold what they held.
+    fn finished(
+        &self,
+        product: &[f64],
+        pixels: usize,
+        channels: usize,
+        operands: &Operands,
+        old: &[f64],
+        map: impl Fn(f64) -> f64,
+    ) -> Vec<f64> {
+        let apply = |x: f64| self.activation.map_or(x, |f| activation::reference::apply(f, x));
+        let mut out = old.to_vec();
+        for (at, out) in out.iter_mut().enumerate().take(product.len()) {
+            let (n, pixel, channel) = (at / (pixels * channels), at / channels % pixels, at % channels);
+            let mut value = product[(n * channels + channel) * pixels + pixel];
+            value += if self.bias { map(f64::from(operands.bias[channel])) } else { 0.0 };
+            value += if self.add { map(f64::from(operands.add[at])) } else { 0.0 };
+            value += if self.store == Store::Accumulate { *out } else { 0.0 };
+            *out = apply(value);
+        }
+        out
+    }
+
+    /// Compares a pass with its twin. The scale of an element is the sum of its terms' magnitudes.
+    pub(super) fn difference(&self, pass: Pass, isa: Isa, tolerance: f64) -> Option<String> {
+        let scale = Self { activation: None, ..*self }.expected(pass, f64::abs);
+        let expected = self.expected(pass, |x| x);
+        difference(&self.run(pass, isa, 2), &expected, |at| 1.0 + scale[at].abs(), tolerance)
+    }
+}
+
+/// `[N, P, C]` to `[N, C, P]`.
+fn planar(values: &[f64], rows: usize, pixels: usize, channels: usize) -> Vec<f64> {
+    let mut out = vec![0.0; rows * pixels * channels];
+    for (at, &value) in values[..out.len()].iter().enumerate() {
+        let (n, pixel, channel) = (at / (pixels * channels), at / channels % pixels, at % channels);
+        out[(n * channels + channel) * pixels + pixel] = value;
+    }
+    out
+}

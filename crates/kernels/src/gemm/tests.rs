@@ -1,0 +1,258 @@
+use super::{reference, *};
+use crate::{
+    Isa, Machine, Threads,
+    activation::{self, Activation},
+    epilogue::Store,
+    testing::{Cases, Draw, difference, narrow, widen},
+};
+
+/// The largest error of a sum relative to the sum of its terms' magnitudes. 512 products are added one by one in f32
+/// (2^-24 each, errors of both signs); over the generated problems the largest seen is a third of it.
+const TOLERANCE: f64 = 2e-6;
+
+#[derive(Clone, Copy, Debug)]
+enum Added {
+    Nothing,
+    Columns,
+    Full,
+    Output,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    problem: GemmProblem,
+    present: Present,
+    added: Added,
+    activation: Option<Activation>,
+    packed: bool,
+    seed: u64,
+}
+
+impl Case {
+    fn generate(seed: u64) -> Self {
+        let random = &mut Draw::new(seed);
+        let sizes = [1, 2, 3, 5, 6, 7, 8, 9, 13, 16, 17, 24, 31, 33, 50, 97, 130];
+        let [rows, columns] = [random.pick(&sizes), random.pick(&sizes)];
+        let depth = random.pick(&[1, 2, 7, 16, 33, 100, 512, 513, 1030]);
+        let flags: [bool; 5] = std::array::from_fn(|_| random.coin());
+        let problem = GemmProblem {
+            batch: random.pick(&[1, 1, 1, 3]),
+            trans_a: flags[0],
+            trans_b: flags[1],
+            a_shared: flags[2],
+            b_shared: flags[3],
+            alpha: random.pick(&[1.0, 1.0, 0.5, -2.0]),
+            beta: random.pick(&[1.0, 1.0, 0.25]),
+            ..GemmProblem::new(rows, columns, depth).unwrap()
+        };
+        let mut present = Present { batch: problem.batch, rows, depth };
+        if random.size(0, 2) == 0 {
+            present.batch = random.size(1, problem.batch);
+            present.rows = random.size(1, rows);
+            present.depth = random.size(1, depth);
+        }
+        let activations = [None, None, Some(Activation::Relu), Some(Activation::Tanh)];
+        Self {
+            problem,
+            present,
+            added: random.pick(&[Added::Nothing, Added::Columns, Added::Full, Added::Output]),
+            activation: random.pick(&activations),
+            packed: flags[4],
+            seed,
+        }
+    }
+
+    fn operands(&self) -> Operands {
+        let mut random = Draw::new(self.seed ^ 0x5eed);
+        let mut values = |len| narrow(&random.normal(len));
+        let p = &self.problem;
+        let matrices = |shared: bool| if shared { 1 } else { p.batch };
+        Operands {
+            a: values(matrices(p.a_shared) * p.rows * p.depth),
+            b: values(matrices(p.b_shared) * p.depth * p.columns),
+            bias: values(p.columns),
+            full: values(p.batch * p.rows * p.columns),
+            y: values(p.batch * p.rows * p.columns),
+        }
+    }
+
+    fn run(&self, isa: Isa, threads: usize, operands: &Operands) -> Vec<f32> {
+        let machine = Machine { threads: Threads::new(threads), isa };
+        let plan = GemmPlan::new(self.problem, isa);
+        let mut packed = vec![f32::NAN; plan.packed_len()];
+        let mut scratch = vec![f32::NAN; plan.scratch_len(threads)];
+        let b = if self.packed {
+            plan.pack(&machine, &operands.b, &mut packed);
+            Right::Packed(&packed)
+        } else {
+            Right::Plain(&operands.b)
+        };
+        let call = GemmCall {
+            present: self.present,
+            a: &operands.a,
+            b,
+            addend: operands.addend(self.added),
+            activation: self.activation,
+        };
+        let mut y = operands.y.clone();
+        plan.multiply(&machine, &call, &mut y, &mut scratch);
+        y
+    }
+
+    /// The twin on operands whose absent parts are zero; elements that are not present stay what they were.
+    fn expected(&self, operands: &Operands, map: impl Fn(f64) -> f64) -> Vec<f64> {
+        let p = &self.problem;
+        let mut a = widen(&operands.a);
+        for (at, value) in a.iter_mut().enumerate() {
+            let at = at % (p.rows * p.depth);
+            let k = if p.trans_a { at / p.rows } else { at % p.depth };
+            *value = if k < self.present.depth { map(*value) } else { 0.0 };
+        }
+        let b: Vec<f64> = widen(&operands.b).into_iter().map(&map).collect();
+        let old: Vec<f64> = widen(&operands.y).into_iter().map(&map).collect();
+        let product = reference::multiply(p, &a, &b, operands.addend(self.added), &old);
+        let apply = |x| self.activation.map_or(x, |f| activation::reference::apply(f, x));
+        product
+            .into_iter()
+            .zip(old)
+            .enumerate()
+            .map(|(at, (value, old))| {
+                let (n, row) = (at / (p.rows * p.columns), at / p.columns % p.rows);
+                let present = n < self.present.batch && row < self.present.rows;
+                if present { apply(value) } else { old }
+            })
+            .collect()
+    }
+
+    fn difference(&self, isa: Isa) -> Option<String> {
+        let operands = self.operands();
+        let p = &self.problem;
+        let scale_of = Case {
+            problem: GemmProblem { alpha: p.alpha.abs(), beta: 0.0, ..*p },
+            activation: None,
+            ..*self
+        };
+        let scale = scale_of.expected(&operands, f64::abs);
+        let actual = self.run(isa, 1, &operands);
+        difference(&actual, &self.expected(&operands, |x| x), |at| 1.0 + scale[at].abs(), TOLERANCE)
+    }
+}
+
+struct Operands {
+    a: Vec<f32>,
+    b: Vec<f32>,
+    bias: Vec<f32>,
+    full: Vec<f32>,
+    y: Vec<f32>,
+}
+
+impl Operands {
+    fn addend(&self, added: Added) -> Addend<'_> {
+        match added {
+            Added::Nothing => Addend::None,
+            Added::Columns => Addend::Columns(&self.bias),
+            Added::Full => Addend::Full(&self.full),
+            Added::Output => Addend::Output,
+        }
+    }
+}
+
+fn cases() -> impl Iterator<Item = Case> {
+    (0..300).map(Case::generate)
+}
+
+#[test]
+fn products_agree_with_the_twin() {
+    let mut all = Cases::default();
+    for (isa, case) in Isa::available().into_iter().flat_map(|isa| cases().map(move |case| (isa, case))) {
+        let difference = case.difference(isa);
+        all.expect(difference.is_none(), || format!("{isa:?} {case:?}: {difference:?}"));
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let bits = |y: Vec<f32>| y.into_iter().map(f32::to_bits).collect::<Vec<u32>>();
+    let mut all = Cases::default();
+    for case in cases().step_by(7) {
+        let run = |threads| bits(case.run(Isa::detect(), threads, &case.operands()));
+        let one = run(1);
+        all.expect([2, 4].into_iter().all(|threads| run(threads) == one), || format!("{case:?}"));
+    }
+}
+
+#[test]
+fn a_packed_and_a_plain_operand_give_the_same_bits() {
+    for case in cases().step_by(11) {
+        let run = |packed| Case { packed, ..case }.run(Isa::detect(), 2, &case.operands());
+        assert_eq!(run(true), run(false), "{case:?}");
+    }
+}
+
+#[test]
+fn nan_and_infinities_go_where_the_twin_sends_them() {
+    for special in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for isa in Isa::available() {
+            for case in cases().step_by(17) {
+                let case = Case { present: GemmPlan::new(case.problem, isa).whole(), ..case };
+                let mut operands = case.operands();
+                let middle = operands.a.len() / 2;
+                operands.a[middle] = special;
+                let (actual, expected) = (case.run(isa, 1, &operands), case.expected(&operands, |x| x));
+                let kind = |x: f64| (x.is_nan(), x.is_infinite(), x > 0.0 && x.is_infinite());
+                for (actual, expected) in widen(&actual).into_iter().zip(expected) {
+                    assert_eq!(kind(actual), kind(expected), "{special} {isa:?} {case:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_y_held_is_not_read_unless_it_is_the_addend() {
+    for case in cases().step_by(5).filter(|case| !matches!(case.added, Added::Output)) {
+        let case = Case { present: GemmPlan::new(case.problem, Isa::detect()).whole(), ..case };
+        let mut operands = case.operands();
+        operands.y.fill(f32::NAN);
+        assert!(case.run(Isa::detect(), 1, &operands).iter().all(|y| !y.is_nan()), "{case:?}");
+    }
+}
+
+#[test]
+fn the_twin_multiplies_as_on_paper() {
+    let problem = GemmProblem::new(2, 2, 3).unwrap();
+    let (a, b) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [7.0, 8.0, 9.0, 10.0, 11.0, 12.0]);
+    assert_eq!(reference::multiply(&problem, &a, &b, Addend::None, &[]), [58.0, 64.0, 139.0, 154.0]);
+    let transposed = problem.trans_a().trans_b();
+    let (a, b) = ([1.0, 4.0, 2.0, 5.0, 3.0, 6.0], [7.0, 9.0, 11.0, 8.0, 10.0, 12.0]);
+    assert_eq!(reference::multiply(&transposed, &a, &b, Addend::None, &[]), [58.0, 64.0, 139.0, 154.0]);
+}
+
+#[test]
+fn column_sums_agree_with_the_twin_and_need_no_threads() {
+    for (rows, columns) in [(1, 1), (7, 3), (100, 6), (513, 17), (5000, 10), (70, 64)] {
+        let matrix = narrow(&Draw::new(rows as u64).normal(rows * columns));
+        let expected = reference::column_sums(columns, &widen(&matrix));
+        for isa in Isa::available() {
+            let run = |threads, store| {
+                let plan = ColumnSumPlan::new(rows, columns, isa);
+                let (mut sums, mut scratch) = (vec![1.0; columns], vec![f32::NAN; plan.scratch_len()]);
+                let machine = Machine { threads: Threads::new(threads), isa };
+                plan.run(&machine, rows, &matrix, &mut sums, store, &mut scratch);
+                sums
+            };
+            let sums = run(1, Store::Overwrite);
+            assert_eq!(difference(&sums, &expected, |_| rows as f64, TOLERANCE), None);
+            let more: Vec<f64> = expected.iter().map(|sum| sum + 1.0).collect();
+            let sums = run(1, Store::Accumulate);
+            assert_eq!(difference(&sums, &more, |_| 1.0 + rows as f64, TOLERANCE), None);
+            assert_eq!(run(1, Store::Overwrite), run(4, Store::Overwrite), "{rows} x {columns} {isa:?}");
+        }
+    }
+}
+
+#[test]
+fn impossible_sizes_are_refused_by_name() {
+    assert_eq!(GemmProblem::new(2, 0, 3).unwrap_err(), GemmError::Zero { what: "columns" });
+    assert_eq!(GemmProblem::new(usize::MAX, 2, 3).unwrap_err(), GemmError::TooLarge);
+}
