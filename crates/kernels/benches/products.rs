@@ -1,0 +1,237 @@
+//! GFLOP/s of convolutions and matrix products, forward and both gradients, beside the machine's peak of fused
+//! multiply-adds measured in the same moments: `cargo bench -p svertka-kernels --bench products [-- NAME [THREADS]]`.
+//!
+//! Multiply-adds count twice. Each figure is the median of runs that alternate with the probe of the peak.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints")]
+
+use std::{
+    hint::black_box,
+    ops::{Deref, DerefMut},
+    time::Instant,
+};
+use svertka_kernels::{
+    Epilogue, Machine, Store,
+    conv::{
+        ConvInputGradientPlan, ConvPlan, ConvProblem, ConvShape, ConvWeightGradientPlan, Pictures, Source,
+    },
+    gemm::{Addend, GemmCall, GemmPlan, GemmProblem, Right},
+    simd::{Kernel, Lanes},
+};
+
+/// Seconds that a figure may take.
+const BUDGET: f64 = 0.4;
+
+/// Name, batch, channels in and out, input side, kernel side, stride, pad.
+const CONVOLUTIONS: [(&str, [usize; 7]); 11] = [
+    ("LeNet first 5x5", [128, 1, 6, 28, 5, 1, 2]),
+    ("LeNet second 5x5", [128, 6, 16, 14, 5, 1, 0]),
+    ("3x3 64ch 56", [16, 64, 64, 56, 3, 1, 1]),
+    ("3x3 128ch 28", [16, 128, 128, 28, 3, 1, 1]),
+    ("3x3 256ch 14", [16, 256, 256, 14, 3, 1, 1]),
+    ("3x3 512ch 7", [16, 512, 512, 7, 3, 1, 1]),
+    ("3x3/2 64-128 56", [16, 64, 128, 56, 3, 2, 1]),
+    ("stem 7x7/2 RGB 224", [16, 3, 64, 224, 7, 2, 3]),
+    ("1x1 64-256 56", [16, 64, 256, 56, 1, 1, 0]),
+    ("1x1 256-64 56", [16, 256, 64, 56, 1, 1, 0]),
+    ("depthwise 3x3 96ch 56", [16, 96, 96, 56, 3, 1, 1]),
+];
+
+/// Name, batch, inputs, outputs.
+const FULLY_CONNECTED: [(&str, [usize; 3]); 4] = [
+    ("FC 400-120", [128, 400, 120]),
+    ("FC 9216-4096", [128, 9216, 4096]),
+    ("FC 512-1000 one row", [1, 512, 1000]),
+    ("FC 4096-4096 one row", [1, 4096, 4096]),
+];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let wanted = |name: &str| arguments.first().is_none_or(|part| name.contains(part.as_str()));
+    let threads = arguments.get(1).and_then(|threads| threads.parse().ok()).unwrap_or(0);
+    let machine = Machine::new(threads);
+    println!("{:?}, {:?}; GFLOP/s (share of the peak)", machine.isa, machine.threads);
+    println!("{:24}{:>16}{:>16}{:>16}{:>8}", "", "forward", "input grad.", "weight grad.", "peak");
+    for (name, sizes) in CONVOLUTIONS.into_iter().filter(|(name, _)| wanted(name)) {
+        print_row(name, convolution(&machine, sizes, name.starts_with("depthwise")));
+    }
+    for (name, sizes) in FULLY_CONNECTED.into_iter().filter(|(name, _)| wanted(name)) {
+        print_row(name, fully_connected(&machine, sizes));
+    }
+}
+
+/// `len` values from the start of a cache line on, as an arena gives them.
+struct Buffer {
+    values: Vec<f32>,
+    start: usize,
+}
+
+fn buffer(value: f32, len: usize) -> Buffer {
+    let values = vec![value; len + 16];
+    let start = values.as_ptr().align_offset(64);
+    Buffer { values, start }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.values[self.start..]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.values[self.start..]
+    }
+}
+
+/// GFLOP/s of something, and of the peak meanwhile.
+type Figure = [f64; 2];
+
+fn print_row(name: &str, figures: [Figure; 3]) {
+    let cell = |[speed, peak]: Figure| format!("{speed:9.1} ({:3.0} %)", 100.0 * speed / peak);
+    let peak = figures.iter().map(|figure| figure[1]).sum::<f64>() / 3.0;
+    println!("{name:24}{}{}{}{peak:8.0}", cell(figures[0]), cell(figures[1]), cell(figures[2]));
+}
+
+fn convolution(machine: &Machine, sizes: [usize; 7], depthwise: bool) -> [Figure; 3] {
+    let [batch, in_channels, out_channels, side, kernel, stride, pad] = sizes;
+    let problem = ConvProblem::new(ConvShape {
+        strides: [stride; 2],
+        pads: [pad; 4],
+        groups: if depthwise { in_channels } else { 1 },
+        ..ConvShape::new(batch, in_channels, out_channels, [side; 2], [kernel; 2])
+    })
+    .expect("the table's shapes are possible");
+    let threads = machine.threads.count();
+    let (mut x, weights) = (buffer(0.5, batch * problem.input_len()), buffer(0.25, problem.weights_len()));
+    let (mut y, mut dw) = (buffer(0.5, batch * problem.output_len()), buffer(0.0, problem.weights_len()));
+    let work = 2e-9 * (batch * problem.multiply_adds()) as f64;
+    let plan = ConvPlan::new(problem, Source::default(), machine.isa).expect("there is no border");
+    let mut packed = buffer(0.0, plan.packing().packed_len());
+    let mut scratch = buffer(0.0, plan.scratch_len(threads));
+    plan.packing().pack(machine, &weights, &mut packed);
+    let forward = measure(machine, work, || {
+        let x = Pictures::new(batch, &x);
+        plan.forward(machine, x, &packed, &Epilogue::default(), &mut y, &mut scratch);
+    });
+    let plan = ConvInputGradientPlan::new(problem, machine.isa);
+    let mut packed = buffer(0.0, plan.packing().packed_len());
+    let mut scratch = buffer(0.0, plan.scratch_len(threads));
+    plan.packing().pack(machine, &weights, &mut packed);
+    let input = measure(machine, work, || {
+        let dy = Pictures::new(batch, &y);
+        plan.run(machine, dy, &packed, &Epilogue::default(), &mut x, &mut scratch);
+    });
+    let plan = ConvWeightGradientPlan::new(problem, Source::default(), machine.isa).expect("as above");
+    let mut scratch = buffer(0.0, plan.scratch_len(threads));
+    let weight = measure(machine, work, || {
+        let x = Pictures::new(batch, &x);
+        plan.run(machine, x, &y, &mut dw, Store::Overwrite, &mut scratch);
+    });
+    [forward, input, weight]
+}
+
+fn fully_connected(machine: &Machine, [batch, inputs, outputs]: [usize; 3]) -> [Figure; 3] {
+    let (x, weights) = (buffer(0.5, batch * inputs), buffer(0.25, outputs * inputs));
+    let y = buffer(0.5, batch * outputs);
+    let problem = |rows, columns, depth| GemmProblem::new(rows, columns, depth).expect("sizes are positive");
+    let forward = problem(batch, outputs, inputs).trans_b();
+    // Training packs its changing weights on the fly, a single row (inference) has them packed.
+    [
+        product(machine, forward, [&x, &weights], batch == 1),
+        product(machine, problem(batch, inputs, outputs), [&y, &weights], batch == 1),
+        product(machine, problem(outputs, inputs, batch).trans_a(), [&y, &x], false),
+    ]
+}
+
+fn product(machine: &Machine, problem: GemmProblem, [a, b]: [&[f32]; 2], pack: bool) -> Figure {
+    let plan = GemmPlan::new(problem, machine.isa);
+    let mut packed = buffer(0.0, plan.packed_len());
+    let mut scratch = buffer(0.0, plan.scratch_len(machine.threads.count()));
+    let mut y = buffer(0.0, problem.rows * problem.columns);
+    plan.pack(machine, b, &mut packed);
+    let b = if pack { Right::Packed(&packed) } else { Right::Plain(b) };
+    let call = GemmCall { present: plan.whole(), a, b, addend: Addend::None, activation: None };
+    measure(machine, 2e-9 * problem.multiply_adds() as f64, || {
+        plan.multiply(machine, &call, &mut y, &mut scratch);
+    })
+}
+
+/// Runs `body`, worth `work` GFLOP, alternating with the probe; medians of both.
+fn measure(machine: &Machine, work: f64, mut body: impl FnMut()) -> Figure {
+    body();
+    if let (1, Some(before)) = (machine.threads.count(), processor_seconds()) {
+        return measure_alone(machine, work, body, before);
+    }
+    let [mut times, mut peaks] = [Vec::new(), Vec::new()];
+    let begin = Instant::now();
+    while times.len() < 5 || (begin.elapsed().as_secs_f64() < BUDGET && times.len() < 1000) {
+        let start = Instant::now();
+        body();
+        times.push(start.elapsed().as_secs_f64());
+        if times.len() % 8 == 1 {
+            peaks.push(probe(machine));
+        }
+    }
+    [work / median(times), median(peaks)]
+}
+
+/// The same on one thread by its processor time, which other programs lengthen least.
+fn measure_alone(machine: &Machine, work: f64, mut body: impl FnMut(), begin: f64) -> Figure {
+    let since = |begin: f64| processor_seconds().map_or(f64::NAN, |now| now - begin);
+    let mut runs = 0.0;
+    while runs < 3.0 || since(begin) < BUDGET {
+        body();
+        runs += 1.0;
+    }
+    let speed = work * runs / since(begin);
+    let begin = processor_seconds().unwrap_or(f64::NAN);
+    let wall = Instant::now();
+    let peak = probe(machine);
+    [speed, peak * wall.elapsed().as_secs_f64() / since(begin)]
+}
+
+/// Seconds this thread has run, where the system (Linux) tells.
+fn processor_seconds() -> Option<f64> {
+    let nanoseconds = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(nanoseconds.split(' ').next()?.parse::<f64>().ok()? * 1e-9)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// GFLOP/s of fused multiply-adds in registers, on all threads at once.
+fn probe(machine: &Machine) -> f64 {
+    const STEPS: usize = 4_000_000;
+    let tasks = machine.threads.count();
+    let start = Instant::now();
+    machine.threads.run(tasks, |_, _| {
+        black_box(machine.isa.run(Probe(STEPS)));
+    });
+    2e-9 * (tasks * STEPS * SUMS * 8) as f64 / start.elapsed().as_secs_f64()
+}
+
+/// Enough sums to hide the latency of one.
+const SUMS: usize = 12;
+
+struct Probe(usize);
+
+impl Kernel for Probe {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> f32 {
+        let mut sums = [lanes.splat(0.0); SUMS];
+        let (factor, summand) = (lanes.splat(black_box(0.5)), lanes.splat(black_box(1.0)));
+        for _ in 0..self.0 {
+            for sum in &mut sums {
+                *sum = lanes.mul_add(*sum, factor, summand);
+            }
+        }
+        sums.into_iter().map(|sum| lanes.sum(sum)).sum()
+    }
+}
