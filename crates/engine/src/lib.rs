@@ -6,10 +6,13 @@ pub mod cpu;
 mod error;
 mod gradients;
 mod optimiser;
+pub mod reference;
+mod run_key;
 mod state;
 
 pub use error::EngineError;
 pub use gradients::Gradients;
 pub use optimiser::{Adam, Optimiser, Sgd};
+pub use run_key::RunKey;
 pub use state::{Entry, State};
 pub use svertka_kernels::{Isa, Machine};

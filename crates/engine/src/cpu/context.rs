@@ -1,10 +1,7 @@
 //! What a bound step sees while it runs: its operands as slices.
 
-use super::{
-    plan::Slot,
-    program::{Input, RunKey},
-    workspace::Packed,
-};
+use super::{plan::Slot, program::Input, workspace::Packed};
+use crate::RunKey;
 use std::ops::Range;
 use svertka_kernels::{Machine, Store};
 

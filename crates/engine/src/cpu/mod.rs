@@ -15,7 +15,8 @@ mod plan;
 mod program;
 mod workspace;
 
+pub use crate::RunKey;
 pub use lower::{Purpose, lower};
 pub use plan::Plan;
-pub use program::{Cost, Input, Program, RunKey};
+pub use program::{Cost, Input, Program};
 pub use workspace::Workspace;

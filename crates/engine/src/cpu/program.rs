@@ -5,7 +5,7 @@ use super::{
     plan::Slot,
     workspace::Packed,
 };
-use crate::{EngineError, Gradients, State, state::Entry};
+use crate::{EngineError, Gradients, RunKey, State, state::Entry};
 use std::{
     fmt,
     sync::{
@@ -46,15 +46,6 @@ impl<'a> Input<'a> {
             Input::I64(values) => values.len(),
         }
     }
-}
-
-/// What random numbers of a run depend on, together with the node that draws them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RunKey {
-    /// The run's seed.
-    pub seed: u64,
-    /// The training step.
-    pub step: u64,
 }
 
 /// What a program costs, known before it runs.

@@ -42,12 +42,9 @@ fn variance_gradient(
     backward.emit(Op::Binary(Binary::Div), &[product, divisor])
 }
 
-/// By the batch's statistics, which depend on x too.
+/// By the batch's statistics, which depend on x too; not on the running ones.
 pub(super) fn batch_norm_training(backward: &mut Backward<'_>) -> Result<(), GraphError> {
     let dy = backward.dy()?;
-    if backward.wants(3) || backward.wants(4) {
-        return Err(backward.refuse("in training its output does not depend on the running statistics"));
-    }
     let (x, scale) = (backward.input(0), backward.input(1));
     let (mean, inverse) = (backward.output(1), backward.output(2));
     let op = Op::Internal(Internal::BatchNormGradient);

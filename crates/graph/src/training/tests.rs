@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    Initialiser, Parameter, Role, TensorType,
+    Initialiser, Parameter, Role, Rules, TensorType, differentiate,
     op::{BatchNormalization, Dropout, MaxPool, Window},
 };
 
@@ -54,6 +54,10 @@ fn shared_statistics_are_updated_one_after_the_other() {
     assert_eq!(updates, [("bn.mean", "again:3"), ("bn.var", "again:4")]);
     let second = &form.graph.nodes()[1];
     assert_eq!([name(second.inputs[3]), name(second.inputs[4])], ["bn:3", "bn:4"]);
+    // The running statistics that they hand on carry no gradient.
+    let wrt = ["bn.weight", "bn.mean"].map(|name| form.graph.find(name).unwrap());
+    let found = differentiate(&form.graph, form.graph.outputs(), &wrt, &Rules::default()).unwrap();
+    assert!(found.gradients[0].is_some() && found.gradients[1].is_none());
 }
 
 #[test]

@@ -4,7 +4,6 @@ use svertka_graph::op;
 use svertka_kernels::{
     activation::Activation,
     dropout::{Dropout, Mask},
-    random::Key,
     softmax::Softmax,
 };
 
@@ -50,7 +49,7 @@ pub(super) fn dropout(binder: &Binder, step: &Step, ratio: f32, stream: u64) -> 
     let (x, y) = (step.inputs[0], step.outputs[0]);
     let dropout = Dropout::new(ratio, Mask::Elements).map_err(|error| binder.unsupported(step, error))?;
     Ok(Bound::new(move |cx| {
-        let key = Key { seed: cx.key.seed, step: cx.key.step as u32, stream: stream as u32 };
+        let key = cx.key.of_stream(stream);
         if cx.same(x, y) {
             dropout.apply_in_place(cx.machine, key, cx.write(y));
         } else {

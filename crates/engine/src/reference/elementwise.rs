@@ -1,0 +1,83 @@
+use super::call::{Call, Results};
+use svertka_graph::op;
+use svertka_kernels::{
+    activation::{Activation, reference as activations},
+    dropout::{Dropout, Mask, reference as dropouts},
+    elementwise::{BinaryOp, reference as elements},
+};
+
+pub(super) fn binary(call: &Call<'_>, binary: op::Binary) -> Results {
+    let op = match binary {
+        op::Binary::Add => BinaryOp::Add,
+        op::Binary::Sub => BinaryOp::Sub,
+        op::Binary::Mul => BinaryOp::Mul,
+        op::Binary::Div => BinaryOp::Div,
+    };
+    call.one(elements::binary(op, call.shape(0), call.real(0), call.shape(1), call.real(1)))
+}
+
+/// Inputs: dy, like x.
+pub(super) fn sum_to(call: &Call<'_>) -> Results {
+    call.one(elements::sum_to_shape(call.shape(0), call.shape(1), call.real(0)))
+}
+
+/// Inputs: dy, like x.
+pub(super) fn expand_like(call: &Call<'_>, axes: &[usize], mean: bool) -> Results {
+    let mut from = call.shape(0).to_vec();
+    axes.iter().for_each(|&axis| from.insert(axis, 1));
+    let mut dx = elements::expand(&from, call.shape(1), call.real(0));
+    if mean {
+        let repetitions = dx.len() as f64 / call.real(0).len() as f64;
+        dx.iter_mut().for_each(|value| *value /= repetitions);
+    }
+    call.one(dx)
+}
+
+fn kind(activation: op::Activation) -> Activation {
+    match activation {
+        op::Activation::Relu => Activation::Relu,
+        op::Activation::LeakyRelu { alpha } => Activation::LeakyRelu { alpha },
+        op::Activation::Sigmoid => Activation::Sigmoid,
+        op::Activation::Tanh => Activation::Tanh,
+        op::Activation::HardSigmoid { alpha, beta } => Activation::HardSigmoid { alpha, beta },
+        op::Activation::HardSwish => Activation::HardSwish,
+        op::Activation::Clip { min, max } => Activation::Clip { min, max },
+    }
+}
+
+pub(super) fn activation(call: &Call<'_>, activation: op::Activation) -> Results {
+    let activation = kind(activation);
+    call.one(call.real(0).iter().map(|&x| activations::apply(activation, x)).collect())
+}
+
+/// Inputs: what the gradient is computed from, dy.
+pub(super) fn activation_gradient(call: &Call<'_>, activation: op::Activation) -> Results {
+    let slope = |saved| match activation.gradient_reads_output() {
+        true => slope_at_output(kind(activation), saved),
+        false => activations::derivative(kind(activation), saved),
+    };
+    call.one(call.real(0).iter().zip(call.real(1)).map(|(&saved, dy)| dy * slope(saved)).collect())
+}
+
+/// The derivative of a function where its value is y.
+fn slope_at_output(activation: Activation, y: f64) -> f64 {
+    match activation {
+        Activation::Sigmoid => y * (1.0 - y),
+        Activation::Tanh => 1.0 - y * y,
+        Activation::HardSigmoid { alpha, .. } => {
+            if y > 0.0 && y < 1.0 {
+                f64::from(alpha)
+            } else {
+                0.0
+            }
+        }
+        // Where these are not constant, y lies on the same side of every kink as x.
+        other => activations::derivative(other, y),
+    }
+}
+
+pub(super) fn dropout(call: &Call<'_>, ratio: f32, stream: u64) -> Results {
+    let problem = Dropout::new(ratio, Mask::Elements).map_err(|error| call.refuse(error))?;
+    let [_, channels, pixels] = call.planes(0);
+    call.one(dropouts::dropout(&problem, call.key.of_stream(stream), channels, pixels, call.real(0)))
+}
