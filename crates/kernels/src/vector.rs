@@ -1,4 +1,7 @@
 //! The loops that most kernels are: element by element, channel by channel, and sums over pixels.
+//!
+//! What a loop does to registers is a trait's method, not a closure: a closure cannot be marked
+//! `inline(always)`, and one that the compiler leaves standing alone is compiled without the instruction set.
 
 use crate::simd::{Kernel, Lanes};
 use crate::{Machine, SharedMut};
@@ -165,9 +168,13 @@ impl<const K: usize, const P: usize, M: ChannelMap<K, P>> Kernel for Channels<'_
                 // SAFETY: `map_channels` asserts that every slice but `params` is `len` long, a multiple of
                 // `channels`, the length of `params`.
                 unsafe {
-                    let others = std::array::from_fn(|k| load(lanes, self.others[k].as_ptr().add(at), count));
-                    let params =
-                        std::array::from_fn(|p| load(lanes, self.params[p].as_ptr().add(channel), count));
+                    let (mut others, mut params) = ([lanes.splat(0.0); K], [lanes.splat(0.0); P]);
+                    for k in 0..K {
+                        others[k] = load(lanes, self.others[k].as_ptr().add(at), count);
+                    }
+                    for p in 0..P {
+                        params[p] = load(lanes, self.params[p].as_ptr().add(channel), count);
+                    }
                     let y = self.map.apply(lanes, load(lanes, x.add(at), count), others, params);
                     store(lanes, out.add(at), y, count);
                 }
@@ -256,53 +263,43 @@ impl<const K: usize, const P: usize, const S: usize, T: ChannelTerms<K, P, S>> K
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        let width = GROUP.min(self.channels - self.channel);
         for start in self.pixels.clone().step_by(BLOCK_PIXELS) {
-            let end = self.pixels.end.min(start + BLOCK_PIXELS);
-            for offset in (0..width).step_by(L::COUNT) {
-                let count = L::COUNT.min(width - offset);
-                let block = self.block(lanes, start..end, self.channel + offset, count);
-                for s in 0..S {
-                    let mut values = [0.0f32; GROUP];
-                    // SAFETY: no register has more than GROUP lanes.
-                    unsafe { lanes.store(values.as_mut_ptr(), block[s]) };
-                    for i in 0..count {
-                        self.sums[s][offset + i] += f64::from(values[i]);
-                    }
-                }
+            let mut block = [[0.0; GROUP]; S];
+            for pixel in start..self.pixels.end.min(start + BLOCK_PIXELS) {
+                self.add_pixel(lanes, pixel, &mut block);
+            }
+            for s in 0..S {
+                self.sums[s].iter_mut().zip(&block[s]).for_each(|(sum, value)| *sum += f64::from(*value));
             }
         }
     }
 }
 
 impl<const K: usize, const P: usize, const S: usize, T: ChannelTerms<K, P, S>> Sums<'_, K, P, S, T> {
-    /// The sums over a block of pixels for `count` channels from `channel`.
+    /// Adds one pixel's terms to the sums of a block. Whole pixels one after the other are what memory
+    /// streams best.
     #[inline(always)]
-    fn block<L: Lanes>(
-        &self,
-        lanes: L,
-        pixels: std::ops::Range<usize>,
-        channel: usize,
-        count: usize,
-    ) -> [L::Vector; S] {
-        let mut params = [lanes.splat(0.0); P];
-        for p in 0..P {
-            // SAFETY: `channel + count <= channels`, the length of `params`.
-            params[p] = unsafe { load(lanes, self.params[p].as_ptr().add(channel), count) };
-        }
-        let mut sums = [lanes.splat(0.0); S];
-        for pixel in pixels {
-            let mut inputs = [lanes.splat(0.0); K];
-            for k in 0..K {
-                let at = pixel * self.channels + channel;
-                // SAFETY: `pixel` is a row of `inputs` `[M, C]`, and `channel + count <= C`.
-                inputs[k] = unsafe { load(lanes, self.inputs[k].as_ptr().add(at), count) };
-            }
-            let terms = self.terms.terms(lanes, inputs, params);
-            for s in 0..S {
-                sums[s] = lanes.add(sums[s], terms[s]);
+    fn add_pixel<L: Lanes>(&self, lanes: L, pixel: usize, block: &mut [[f32; GROUP]; S]) {
+        let width = GROUP.min(self.channels - self.channel);
+        for offset in (0..width).step_by(L::COUNT) {
+            let (count, channel) = (L::COUNT.min(width - offset), self.channel + offset);
+            let at = pixel * self.channels + channel;
+            let (mut inputs, mut params) = ([lanes.splat(0.0); K], [lanes.splat(0.0); P]);
+            // SAFETY: `pixel` is a row of `inputs` `[M, C]`, `channel + count <= C`, which `params` are long,
+            // and a block has GROUP places, a multiple of a register.
+            unsafe {
+                for k in 0..K {
+                    inputs[k] = load(lanes, self.inputs[k].as_ptr().add(at), count);
+                }
+                for p in 0..P {
+                    params[p] = load(lanes, self.params[p].as_ptr().add(channel), count);
+                }
+                let terms = self.terms.terms(lanes, inputs, params);
+                for s in 0..S {
+                    let to = block[s].as_mut_ptr().add(offset);
+                    lanes.store(to, lanes.add(lanes.load(to), terms[s]));
+                }
             }
         }
-        sums
     }
 }

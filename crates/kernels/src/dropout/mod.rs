@@ -118,7 +118,7 @@ impl Kernel for Drop<'_> {
                 }
             }
             Mask::Rows { .. } => {
-                let factor = self.factors.at(self.index)[0];
+                let factor = self.factors.factor(self.factors.key.bits(self.index as u64));
                 self.y.chunks_mut(GROUP).for_each(|y| multiply(y, &[factor; GROUP]));
             }
         }
@@ -135,12 +135,19 @@ impl Factors<'_> {
     /// What the positions from `start` on are multiplied with; 0: dropped.
     #[inline(always)]
     fn at(&self, start: usize) -> [f32; GROUP] {
+        let mut factors = [0.0; GROUP];
+        for (factor, bits) in factors.iter_mut().zip(self.key.group(start as u64)) {
+            *factor = self.factor(bits);
+        }
+        factors
+    }
+
+    #[inline(always)]
+    fn factor(&self, bits: u32) -> f32 {
         let ratio = self.dropout.ratio;
-        let threshold = f64::from(ratio) * 2f64.powi(32);
         // Bits are integers: reaching the threshold is reaching the next integer.
-        let threshold = threshold.ceil() as u32;
-        let kept = 1.0 / (1.0 - ratio);
-        self.key.group(start as u64).map(|bits| if bits >= threshold { kept } else { 0.0 })
+        let threshold = (f64::from(ratio) * 2f64.powi(32)).ceil() as u32;
+        if bits >= threshold { 1.0 / (1.0 - ratio) } else { 0.0 }
     }
 }
 

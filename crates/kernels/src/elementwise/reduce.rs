@@ -1,7 +1,7 @@
 use crate::layout::nest::{Nest, contiguous};
 use crate::problem::ProblemError;
 use crate::simd::{Kernel, Lanes};
-use crate::vector::{CHUNK, load};
+use crate::vector::{CHUNK, Map, load};
 use crate::{Machine, SharedMut};
 use std::ops::Range;
 
@@ -177,7 +177,7 @@ impl Kernel for Unit<'_> {
         if self.reduced.inner_strides() == [1] {
             for (start, len) in self.reduced.runs(self.steps) {
                 let at = self.reduced.offsets(start)[0] as usize;
-                sums[0] += sum_of(lanes, &self.x[at..at + len], |_, x| x);
+                sums[0] += sum_of(lanes, &self.x[at..at + len], Same);
             }
         } else {
             for start in self.steps.clone().step_by(BLOCK) {
@@ -189,16 +189,27 @@ impl Kernel for Unit<'_> {
     }
 }
 
+/// The value itself.
+#[derive(Clone, Copy)]
+struct Same;
+
+impl Map<0> for Same {
+    #[inline(always)]
+    fn apply<L: Lanes>(self, _: L, x: L::Vector, _: [L::Vector; 0]) -> L::Vector {
+        x
+    }
+}
+
 /// The sum of `term` of every value: registers in f32 over a block, blocks in f64. `term` of 0 must be 0.
 #[inline(always)]
-pub(crate) fn sum_of<L: Lanes>(lanes: L, x: &[f32], term: impl Fn(L, L::Vector) -> L::Vector) -> f64 {
+pub(crate) fn sum_of<L: Lanes>(lanes: L, x: &[f32], term: impl Map<0>) -> f64 {
     let mut sum = 0.0;
     for block in x.chunks(BLOCK * L::COUNT) {
         let mut lane_sums = lanes.splat(0.0);
         for x in block.chunks(L::COUNT) {
             // SAFETY: `x` has at most a register of values.
             let x = unsafe { load(lanes, x.as_ptr(), x.len()) };
-            lane_sums = lanes.add(lane_sums, term(lanes, x));
+            lane_sums = lanes.add(lane_sums, term.apply(lanes, x, []));
         }
         sum += f64::from(lanes.sum(lane_sums));
     }

@@ -157,7 +157,10 @@ fn add_and_activate<L: Lanes, const K: usize>(
     for other in others {
         y = lanes.add(y, other);
     }
-    activation.map_or(y, |activation| activation.apply_register(lanes, y))
+    match activation {
+        Some(activation) => activation.apply_register(lanes, y),
+        None => y,
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -38,6 +38,16 @@ impl Map<1> for Approach {
     }
 }
 
+#[derive(Clone, Copy)]
+struct Square;
+
+impl Map<0> for Square {
+    #[inline(always)]
+    fn apply<L: Lanes>(self, lanes: L, x: L::Vector, _: [L::Vector; 0]) -> L::Vector {
+        lanes.mul(x, x)
+    }
+}
+
 struct SumOfSquares<'a>(&'a [f32]);
 
 impl Kernel for SumOfSquares<'_> {
@@ -45,7 +55,7 @@ impl Kernel for SumOfSquares<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> f64 {
-        sum_of(lanes, self.0, |lanes, x| lanes.mul(x, x))
+        sum_of(lanes, self.0, Square)
     }
 }
 

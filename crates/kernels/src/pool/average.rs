@@ -1,4 +1,5 @@
 use super::Pool;
+use super::patch::{Patch, Values};
 use crate::Machine;
 use crate::simd::{Kernel, Lanes};
 use crate::vector::{load, store};
@@ -24,11 +25,7 @@ impl Pool {
             let x = &x[row * picture..(row + 1) * picture];
             for (column, y) in y.chunks_mut(self.channels).enumerate() {
                 let factor = self.factor(count_include_pad, output, column);
-                y.fill(0.0);
-                for pixel in self.pixels(output, column) {
-                    let x = &x[pixel * self.channels..(pixel + 1) * self.channels];
-                    machine.isa.run(AddScaled { y, x, factor });
-                }
+                machine.isa.run(Mean { patch: self.patch(output, column), x, y, factor });
             }
         });
     }
@@ -53,10 +50,7 @@ impl Pool {
             for (output, dy) in pixels.enumerate() {
                 let (i, j) = (output / self.output[1], output % self.output[1]);
                 let factor = self.factor(count_include_pad, i, j);
-                for pixel in self.pixels(i, j) {
-                    let y = &mut dx[pixel * self.channels..(pixel + 1) * self.channels];
-                    machine.isa.run(AddScaled { y, x: dy, factor });
-                }
+                machine.isa.run(Spread { patch: self.patch(i, j), dy, dx, factor });
             }
         });
     }
@@ -75,26 +69,59 @@ impl Pool {
     }
 }
 
-/// `y += factor * x`.
-struct AddScaled<'a> {
-    y: &'a mut [f32],
+/// `y = factor * sum of the patch`.
+struct Mean<'a> {
+    patch: Patch,
     x: &'a [f32],
+    y: &'a mut [f32],
     factor: f32,
 }
 
-impl Kernel for AddScaled<'_> {
+impl Kernel for Mean<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        assert_eq!(self.y.len(), self.x.len());
-        let factor = lanes.splat(self.factor);
-        for at in (0..self.y.len()).step_by(L::COUNT) {
-            let count = L::COUNT.min(self.y.len() - at);
-            // SAFETY: `at + count` is at most the length of both.
-            unsafe {
-                let (x, y) = (load(lanes, self.x.as_ptr().add(at), count), self.y.as_mut_ptr().add(at));
-                store(lanes, y, lanes.mul_add(x, factor, load(lanes, y, count)), count);
+        let (channels, factor) = (self.y.len(), lanes.splat(self.factor));
+        for channel in (0..channels).step_by(L::COUNT) {
+            let count = L::COUNT.min(channels - channel);
+            let values = Values { x: self.x, channels, channel, count };
+            // SAFETY: `channel + count <= channels`.
+            let y = unsafe { self.y.as_mut_ptr().add(channel) };
+            let sum = values.sum(lanes, self.patch);
+            // SAFETY: as above.
+            unsafe { store(lanes, y, lanes.mul(sum, factor), count) };
+        }
+    }
+}
+
+/// `dx += factor * dy` at every pixel of the patch.
+struct Spread<'a> {
+    patch: Patch,
+    dy: &'a [f32],
+    dx: &'a mut [f32],
+    factor: f32,
+}
+
+impl Kernel for Spread<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let (channels, factor, patch) = (self.dy.len(), lanes.splat(self.factor), self.patch);
+        for row in 0..patch.rows {
+            for column in 0..patch.columns {
+                let pixel = patch.first + row * patch.row_step + column * patch.column_step;
+                let dx = &mut self.dx[pixel * channels..(pixel + 1) * channels];
+                for at in (0..channels).step_by(L::COUNT) {
+                    let count = L::COUNT.min(channels - at);
+                    // SAFETY: `at + count <= channels`, the length of both.
+                    unsafe {
+                        let (dy, to) = (self.dy.as_ptr().add(at), dx.as_mut_ptr().add(at));
+                        let sum = lanes.mul_add(load(lanes, dy, count), factor, load(lanes, to, count));
+                        store(lanes, to, sum, count);
+                    }
+                }
             }
         }
     }

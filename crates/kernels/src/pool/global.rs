@@ -1,4 +1,4 @@
-use super::max::first_maximum;
+use super::patch::{Patch, Values};
 use crate::Machine;
 use crate::SharedMut;
 use crate::problem::{ProblemError, positive};
@@ -156,11 +156,11 @@ impl Kernel for Max<'_> {
     fn run<L: Lanes>(self, lanes: L) {
         let channels = self.y.len();
         assert!(self.x.len() == self.pixels * channels && self.places.len() == channels);
+        let plane = Patch { first: 0, rows: 1, row_step: 0, columns: self.pixels, column_step: 1 };
         for channel in (0..channels).step_by(L::COUNT) {
             let count = L::COUNT.min(channels - channel);
-            // SAFETY: `x` is `[pixels, C]`, and `channel + count <= C`.
-            let read = |pixel| unsafe { load(lanes, self.x.as_ptr().add(pixel * channels + channel), count) };
-            let (best, place) = first_maximum(lanes, 0..self.pixels, read);
+            let values = Values { x: self.x, channels, channel, count };
+            let (best, place) = values.first_maximum(lanes, plane);
             // SAFETY: both have C places; an f32 is as large and as aligned as a u32.
             unsafe {
                 store(lanes, self.y.as_mut_ptr().add(channel), best, count);

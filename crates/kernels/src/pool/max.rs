@@ -1,13 +1,15 @@
 use super::Pool;
+use super::patch::Values;
 use crate::simd::{Kernel, Lanes};
-use crate::vector::{load, store};
+use crate::vector::store;
 use crate::{Machine, SharedMut};
 
 impl Pool {
     /// The maximum of every window; padding never wins.
     ///
     /// `places` (as long as `y`) receives where each maximum lies: its index in the picture's `H W` plane. Of
-    /// equal values the first in row-major order wins; a NaN wins only where it is the window's last value.
+    /// equal values the first in row-major order wins; a NaN wins only where
+    /// it is the window's first value (without places: its last).
     ///
     /// # Panics
     /// If a slice is shorter than `rows` pictures.
@@ -79,55 +81,25 @@ impl Kernel for MaxLine<'_> {
     fn run<L: Lanes>(self, lanes: L) {
         let channels = self.pool.channels;
         for column in 0..self.pool.output[1] {
-            let pixels = || self.pool.pixels(self.output, column);
+            let patch = self.pool.patch(self.output, column);
             for channel in (0..channels).step_by(L::COUNT) {
                 let count = L::COUNT.min(channels - channel);
                 let at = column * channels + channel;
+                let values = Values { x: self.x, channels, channel, count };
                 let y = &mut self.y[at..at + count];
                 if self.places.is_empty() {
-                    let mut best = lanes.splat(f32::NEG_INFINITY);
-                    for pixel in pixels() {
-                        best = lanes.max(best, value(lanes, self.x, pixel * channels + channel, count));
-                    }
                     // SAFETY: `y` has `count` places.
-                    unsafe { store(lanes, y.as_mut_ptr(), best, count) };
-                } else {
-                    let places = &mut self.places[at..at + count];
-                    let read = |pixel: usize| value(lanes, self.x, pixel * channels + channel, count);
-                    let (best, place) = first_maximum(lanes, pixels(), read);
-                    // SAFETY: both have `count` places, and an f32 is as large and as aligned as a u32.
-                    unsafe {
-                        store(lanes, y.as_mut_ptr(), best, count);
-                        store(lanes, places.as_mut_ptr().cast(), place, count);
-                    }
+                    unsafe { store(lanes, y.as_mut_ptr(), values.maximum(lanes, patch), count) };
+                    continue;
+                }
+                let places = &mut self.places[at..at + count];
+                let (best, place) = values.first_maximum(lanes, patch);
+                // SAFETY: both have `count` places, and an f32 is as large and as aligned as a u32.
+                unsafe {
+                    store(lanes, y.as_mut_ptr(), best, count);
+                    store(lanes, places.as_mut_ptr().cast(), place, count);
                 }
             }
         }
     }
-}
-
-/// `count` values of `x` from `at`.
-#[inline(always)]
-fn value<L: Lanes>(lanes: L, x: &[f32], at: usize, count: usize) -> L::Vector {
-    let x = &x[at..at + count];
-    // SAFETY: `x` has `count` values, at most a register.
-    unsafe { load(lanes, x.as_ptr(), count) }
-}
-
-/// The maximum over `pixels` of `read(pixel)`, and the first pixel that has it, as the bits of a u32.
-#[inline(always)]
-pub(super) fn first_maximum<L: Lanes>(
-    lanes: L,
-    mut pixels: impl Iterator<Item = usize>,
-    read: impl Fn(usize) -> L::Vector,
-) -> (L::Vector, L::Vector) {
-    let first = pixels.next().expect("the constructor refuses empty windows");
-    let index = |pixel: usize| lanes.splat(f32::from_bits(pixel as u32));
-    let (mut best, mut place) = (read(first), index(first));
-    for pixel in pixels {
-        let x = read(pixel);
-        place = lanes.select_greater(x, best, index(pixel), place);
-        best = lanes.select_greater(x, best, x, best);
-    }
-    (best, place)
 }

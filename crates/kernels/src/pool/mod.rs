@@ -6,10 +6,12 @@
 mod average;
 mod global;
 mod max;
+mod patch;
 pub mod reference;
 
 use crate::problem::{ProblemError, positive};
 pub use global::GlobalPool;
+use patch::Patch;
 use std::ops::Range;
 
 /// How a window slides along one axis.
@@ -33,9 +35,8 @@ impl Window {
         Self { kernel, stride: 1, dilation: 1, pad_begin: 0, pad_end: 0 }
     }
 
-    /// The number of output positions over `input` ones:
-    /// `(input + pads - dilation (kernel - 1) - 1) / stride + 1`, rounded down, or with `ceil_mode` up, except
-    /// that no window starts in the padding at the end.
+    /// The number of output positions over `input` ones: `(input + pads - dilation (kernel - 1) - 1) / stride
+    /// + 1`, rounded down, or with `ceil_mode` up, except that no window starts in the padding at the end.
     fn output(self, input: usize, ceil_mode: bool) -> Result<usize, ProblemError> {
         positive(self.kernel, "a window's kernel")?;
         positive(self.stride, "a window's stride")?;
@@ -59,14 +60,10 @@ impl Window {
         first..end.min(self.kernel)
     }
 
-    /// The input position of a tap that [`taps`](Self::taps) yields.
-    fn position(self, output: usize, tap: usize) -> usize {
-        output * self.stride + tap * self.dilation - self.pad_begin
-    }
-
-    /// The input positions under the window at `output`.
-    fn positions(self, output: usize, input: usize) -> impl Iterator<Item = usize> + Clone {
-        self.taps(output, input).map(move |tap| self.position(output, tap))
+    /// First input position and number of taps of the window at `output`.
+    fn span(self, output: usize, input: usize) -> (usize, usize) {
+        let taps = self.taps(output, input);
+        (output * self.stride + taps.start * self.dilation - self.pad_begin, taps.len())
     }
 }
 
@@ -138,11 +135,13 @@ impl Pool {
         rows * self.output[0] * self.output[1] * self.channels
     }
 
-    /// The input pixels (indices into a plane) under the window at output `(y, x)`, in row-major order.
-    fn pixels(&self, y: usize, x: usize) -> impl Iterator<Item = usize> {
-        let columns = self.windows[1].positions(x, self.input[1]);
-        let rows = self.windows[0].positions(y, self.input[0]);
-        rows.flat_map(move |i| columns.clone().map(move |j| i * self.input[1] + j))
+    /// The pixels under the window at output `(y, x)`.
+    fn patch(&self, y: usize, x: usize) -> Patch {
+        let [vertical, horizontal] = self.windows;
+        let (top, rows) = vertical.span(y, self.input[0]);
+        let (left, columns) = horizontal.span(x, self.input[1]);
+        let (row_step, column_step) = (vertical.dilation * self.input[1], horizontal.dilation);
+        Patch { first: top * self.input[1] + left, rows, row_step, columns, column_step }
     }
 }
 

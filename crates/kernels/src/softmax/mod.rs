@@ -166,55 +166,70 @@ impl Strip {
     #[inline(always)]
     fn run<L: Lanes>(&self, lanes: L, rule: Rule, first: &[f32], second: &[f32], out: &mut [f32]) {
         match rule {
-            Rule::Softmax | Rule::LogSoftmax => self.forward(lanes, rule, first, out),
-            Rule::SoftmaxGradient => {
-                let dot =
-                    self.sum(lanes, |i| lanes.mul(self.read(lanes, first, i), self.read(lanes, second, i)));
-                for i in 0..self.registers {
-                    let centred = lanes.sub(self.read(lanes, second, i), dot);
-                    self.write(lanes, out, i, lanes.mul(self.read(lanes, first, i), centred));
-                }
-            }
-            Rule::LogSoftmaxGradient => {
-                let sum = self.sum(lanes, |i| self.read(lanes, second, i));
-                for i in 0..self.registers {
-                    let share = lanes.mul(exp(lanes, self.read(lanes, first, i)), sum);
-                    self.write(lanes, out, i, lanes.sub(self.read(lanes, second, i), share));
-                }
-            }
+            Rule::Softmax => self.softmax(lanes, first, out),
+            Rule::LogSoftmax => self.log_softmax(lanes, first, out),
+            Rule::SoftmaxGradient => self.softmax_gradient(lanes, first, second, out),
+            Rule::LogSoftmaxGradient => self.log_softmax_gradient(lanes, first, second, out),
         }
     }
 
     #[inline(always)]
-    fn forward<L: Lanes>(&self, lanes: L, rule: Rule, x: &[f32], y: &mut [f32]) {
-        let max = self.max(lanes, x);
-        let exponential = |i| exp(lanes, lanes.sub(self.read(lanes, x, i), max));
-        if let Rule::LogSoftmax = rule {
-            let logarithm =
-                map_lanes(lanes, self.sum(lanes, |i| self.present(lanes, i, exponential(i))), f32::ln);
-            for i in 0..self.registers {
-                self.write(lanes, y, i, lanes.sub(lanes.sub(self.read(lanes, x, i), max), logarithm));
-            }
-            return;
-        }
-        for i in 0..self.registers {
-            self.write(lanes, y, i, exponential(i));
-        }
-        let sum = self.sum(lanes, |i| self.read(lanes, y, i));
-        let factor = lanes.div(lanes.splat(1.0), sum);
+    fn softmax<L: Lanes>(&self, lanes: L, x: &[f32], y: &mut [f32]) {
+        self.exponentials(lanes, x, self.max(lanes, x), y);
+        let factor = lanes.div(lanes.splat(1.0), self.sum(lanes, y));
         for i in 0..self.registers {
             self.write(lanes, y, i, lanes.mul(self.read(lanes, y, i), factor));
         }
     }
 
-    /// The sum of `term(register)` over all registers, in blocks; terms must be 0 in absent lanes.
     #[inline(always)]
-    fn sum<L: Lanes>(&self, lanes: L, term: impl Fn(usize) -> L::Vector) -> L::Vector {
+    fn log_softmax<L: Lanes>(&self, lanes: L, x: &[f32], y: &mut [f32]) {
+        let max = self.max(lanes, x);
+        self.exponentials(lanes, x, max, y);
+        let logarithm = logarithm(lanes, self.sum(lanes, y));
+        for i in 0..self.registers {
+            let distance = lanes.sub(self.read(lanes, x, i), max);
+            self.write(lanes, y, i, lanes.sub(distance, logarithm));
+        }
+    }
+
+    #[inline(always)]
+    fn softmax_gradient<L: Lanes>(&self, lanes: L, y: &[f32], dy: &[f32], dx: &mut [f32]) {
+        for i in 0..self.registers {
+            self.write(lanes, dx, i, lanes.mul(self.read(lanes, y, i), self.read(lanes, dy, i)));
+        }
+        let dot = self.sum(lanes, dx);
+        for i in 0..self.registers {
+            let centred = lanes.sub(self.read(lanes, dy, i), dot);
+            self.write(lanes, dx, i, lanes.mul(self.read(lanes, y, i), centred));
+        }
+    }
+
+    #[inline(always)]
+    fn log_softmax_gradient<L: Lanes>(&self, lanes: L, y: &[f32], dy: &[f32], dx: &mut [f32]) {
+        let sum = self.sum(lanes, dy);
+        for i in 0..self.registers {
+            let share = lanes.mul(exp(lanes, self.read(lanes, y, i)), sum);
+            self.write(lanes, dx, i, lanes.sub(self.read(lanes, dy, i), share));
+        }
+    }
+
+    /// `y = exp(x - max)`.
+    #[inline(always)]
+    fn exponentials<L: Lanes>(&self, lanes: L, x: &[f32], max: L::Vector, y: &mut [f32]) {
+        for i in 0..self.registers {
+            self.write(lanes, y, i, exp(lanes, lanes.sub(self.read(lanes, x, i), max)));
+        }
+    }
+
+    /// The sum of x over all registers, in blocks.
+    #[inline(always)]
+    fn sum<L: Lanes>(&self, lanes: L, x: &[f32]) -> L::Vector {
         let mut sum = lanes.splat(0.0);
         for start in (0..self.registers).step_by(BLOCK) {
             let mut block = lanes.splat(0.0);
             for i in start..self.registers.min(start + BLOCK) {
-                block = lanes.add(block, term(i));
+                block = lanes.add(block, self.read(lanes, x, i));
             }
             sum = lanes.add(sum, block);
         }
@@ -234,22 +249,7 @@ impl Strip {
             };
             max = lanes.max(max, value);
         }
-        if self.along { lanes.splat(fold_lanes(lanes, max, f32::max)) } else { max }
-    }
-
-    /// Zero in the lanes of register `i` that are absent.
-    #[inline(always)]
-    fn present<L: Lanes>(&self, lanes: L, i: usize, value: L::Vector) -> L::Vector {
-        let count = self.place::<L>(i).1;
-        if count == L::COUNT {
-            return value;
-        }
-        let mut values = [0.0; MOST_LANES];
-        // SAFETY: no register has more lanes than `values` has places.
-        unsafe {
-            lanes.store_first(values.as_mut_ptr(), value, count);
-            lanes.load(values.as_ptr())
-        }
+        if self.along { lanes.splat(max_of_lanes(lanes, max)) } else { max }
     }
 
     /// Index and number of values of register `i`.
@@ -279,23 +279,25 @@ impl Strip {
 /// No instruction set has wider registers.
 const MOST_LANES: usize = 64;
 
+/// The natural logarithm of every lane; there is one register of them to a whole sum.
 #[inline(always)]
-fn map_lanes<L: Lanes>(lanes: L, value: L::Vector, f: impl Fn(f32) -> f32) -> L::Vector {
-    let mut values = [1.0; MOST_LANES];
+fn logarithm<L: Lanes>(lanes: L, value: L::Vector) -> L::Vector {
+    let mut values = [0.0f32; MOST_LANES];
     // SAFETY: no register has more lanes than `values` has places.
     unsafe {
         lanes.store(values.as_mut_ptr(), value);
-        values[..L::COUNT].iter_mut().for_each(|value| *value = f(*value));
+        values[..L::COUNT].iter_mut().for_each(|value| *value = value.ln());
         lanes.load(values.as_ptr())
     }
 }
 
+/// The largest lane.
 #[inline(always)]
-fn fold_lanes<L: Lanes>(lanes: L, value: L::Vector, f: impl Fn(f32, f32) -> f32) -> f32 {
+fn max_of_lanes<L: Lanes>(lanes: L, value: L::Vector) -> f32 {
     let mut values = [0.0; MOST_LANES];
     // SAFETY: no register has more lanes than `values` has places.
     unsafe { lanes.store(values.as_mut_ptr(), value) };
-    values[1..L::COUNT].iter().fold(values[0], |folded, &value| f(folded, value))
+    values[..L::COUNT].iter().copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
 #[cfg(test)]
