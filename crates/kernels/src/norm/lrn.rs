@@ -2,9 +2,9 @@ use crate::Machine;
 use crate::problem::{ProblemError, positive};
 use std::ops::RangeInclusive;
 
-/// Local response normalisation across channels: `y = x / (bias + alpha / size * sum of squares over the
-/// window of the channel) ^ beta`, where the window of channel `c` is `c - ⌊(size - 1) / 2⌋ ..= c + ⌈(size -
-/// 1) / 2⌉`, cut at the ends.
+/// Local response normalisation across channels: `y = x / base ^ beta` with
+/// `base = bias + alpha / size * sum of squares over the window of the channel`. The window of channel `c` is
+/// `c - floor((size - 1) / 2) ..= c + ceil((size - 1) / 2)`, cut at the ends.
 ///
 /// Shape: x, y `[batch, pixels, C]`. Source: Krizhevsky et al. 2012; ONNX LRN.
 #[derive(Clone, Copy, Debug, PartialEq)]
