@@ -119,6 +119,11 @@ impl Loader {
         self.shared.broken().values().cloned().collect()
     }
 
+    /// Counts broken samples as met already: a run that is resumed knows those it met before.
+    pub fn remember(&self, broken: impl IntoIterator<Item = Broken>) {
+        self.shared.broken().extend(broken.into_iter().map(|sample| (sample.index, sample)));
+    }
+
     /// The batches of an epoch from number `first_batch` on. Its workers start at once, and end when it is dropped.
     pub fn epoch(&self, epoch: u64, first_batch: usize) -> Epoch {
         Epoch::start(Arc::clone(&self.shared), epoch, first_batch, self.batches())
