@@ -1,0 +1,3 @@
+//! What goes in: from files to the first value of a graph.
+
+pub mod image;

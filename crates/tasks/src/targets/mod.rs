@@ -1,0 +1,3 @@
+//! What comes out: encoding, loss, decoding, metrics.
+
+pub mod class;
