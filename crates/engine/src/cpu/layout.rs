@@ -167,6 +167,7 @@ fn wanted_of_op(plan: &Plan, step: &Step, op: &Op) -> Wanted {
         Op::Concat(_) | Op::Pad(_) => Wanted::Alike,
         Op::Binary(_) if broadcasts_in_any_order(plan, step) => Wanted::Alike,
         Op::Reduce(reduce) if reduce.keepdims => Wanted::Alike,
+        Op::Reduce(reduce) if fuse::is_column_sum(reduce) => Wanted::ChannelsLast(vec![0]),
         Op::Reduce(reduce) if keeps_order(plan, step, reduce) => Wanted::AnyToPlanar,
         Op::Transpose(_) => Wanted::AnyToPlanar,
         Op::Internal(internal) => wanted_of_internal(plan, step, internal),
@@ -213,11 +214,10 @@ fn is_per_channel(plan: &Plan, slot: Slot) -> bool {
     shape.rank() > 2 && shape[2..].iter().all(|dim| dim.fixed() == Some(1))
 }
 
-/// Whether what a reduction leaves lies in the graph's order whatever the layout of its input: all spatial axes go, or
-/// all but the channels'.
+/// Whether what a reduction leaves lies in the graph's order whatever the layout of its input: all spatial axes go.
 fn keeps_order(plan: &Plan, step: &Step, reduce: &Reduce) -> bool {
     let rank = plan.values[step.inputs[0]].rank;
     let spatial = (2..rank as i64)
         .all(|axis| reduce.axes.contains(&axis) || reduce.axes.contains(&(axis - rank as i64)));
-    reduce.axes.is_empty() || spatial || fuse::is_column_sum(reduce)
+    reduce.axes.is_empty() || spatial
 }

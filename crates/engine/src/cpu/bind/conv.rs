@@ -1,4 +1,4 @@
-use super::{Binder, Bound, Packer, Pictures};
+use super::{Binder, Bound, Packer, Pictures, elementwise::Rows};
 use crate::{
     EngineError, State,
     cpu::{
@@ -93,10 +93,15 @@ fn border(pad: &op::Pad) -> Border {
     Border { pads, mode }
 }
 
-fn batch<'a>(cx: &'a Context<'_>, x: Slot, affine: Option<&'a (Vec<f32>, Vec<f32>)>) -> Batch<'a> {
+fn batch<'a>(
+    cx: &'a Context<'_>,
+    x: Slot,
+    rows: Rows,
+    affine: Option<&'a (Vec<f32>, Vec<f32>)>,
+) -> Batch<'a> {
     match affine {
-        Some((scale, shift)) => Batch::with_affine(cx.rows, cx.read(x), scale, shift),
-        None => Batch::new(cx.rows, cx.read(x)),
+        Some((scale, shift)) => Batch::with_affine(rows.of(cx), cx.read(x), scale, shift),
+        None => Batch::new(rows.of(cx), cx.read(x)),
     }
 }
 
@@ -107,8 +112,10 @@ pub(super) fn forward(binder: &mut Binder, step: &Step, fused: &FusedConv) -> Re
     let plan = ConvPlan::new(problem, reading.source, binder.machine().isa)
         .map_err(|error| binder.unsupported(step, error))?;
     binder.count(&problem);
-    let packed = binder.packed(step, weight, plan.packing(), fused.batch_norm.as_ref())?;
+    let norm = fused.batch_norm.as_ref().map(|norm| binder.fold(step, norm, fused.bias)).transpose()?;
+    let packed = binder.packed(step, weight, plan.packing(), norm)?;
     let scratch = plan.scratch_len(binder.threads());
+    let rows = binder.rows(x);
     let (bias, add, folded) = (fused.bias, fused.add, fused.batch_norm.is_some());
     let (affine, activation) = (reading.affine, fused.activation.map(super::activation::kind));
     Ok(Bound::new(move |cx| {
@@ -116,7 +123,7 @@ pub(super) fn forward(binder: &mut Binder, step: &Step, fused: &FusedConv) -> Re
         let bias = if folded { Some(&entry.bias[..]) } else { bias.map(|slot| cx.read(slot)) };
         let epilogue =
             Epilogue { bias, add: add.map(|slot| cx.read(slot)), activation, ..Epilogue::default() };
-        let input = batch(cx, x, affine.as_ref());
+        let input = batch(cx, x, rows, affine.as_ref());
         plan.forward(cx.machine, input, &entry.weights, &epilogue, cx.write(y), cx.scratch());
     })
     .with_scratch(scratch))
@@ -157,10 +164,10 @@ fn backwards(
     let plan = ConvInputGradientPlan::new(problem, binder.machine().isa);
     binder.count(&problem);
     let packed = binder.packed(step, weight, plan.packing(), None)?;
-    let scratch = plan.scratch_len(binder.threads());
+    let (scratch, rows) = (plan.scratch_len(binder.threads()), binder.rows(x));
     Ok(Bound::new(move |cx| {
         let epilogue = Epilogue { bias: bias.map(|slot| cx.read(slot)), activation, ..Epilogue::default() };
-        let input = Batch::new(cx.rows, cx.read(x));
+        let input = Batch::new(rows.of(cx), cx.read(x));
         plan.run(cx.machine, input, &cx.packed[packed].weights, &epilogue, cx.write(y), cx.scratch());
     })
     .with_scratch(scratch))
@@ -178,9 +185,10 @@ pub(super) fn weight_gradient(
     let plan = ConvWeightGradientPlan::new(problem, reading.source, binder.machine().isa)
         .map_err(|error| binder.unsupported(step, error))?;
     binder.count(&problem);
+    let rows = binder.rows(x);
     let (scratch, affine, store) = (plan.scratch_len(binder.threads()), reading.affine, binder.store(dw));
     Ok(Bound::new(move |cx| {
-        let input = batch(cx, x, affine.as_ref());
+        let input = batch(cx, x, rows, affine.as_ref());
         plan.run(cx.machine, input, cx.read(dy), cx.write(dw), store.of(cx), cx.scratch());
     })
     .with_scratch(scratch))
@@ -197,10 +205,9 @@ impl Binder<'_> {
         step: &Step,
         weight: Slot,
         packing: Packing,
-        norm: Option<&FoldedNorm>,
+        folded: Option<Fold>,
     ) -> Result<usize, EngineError> {
         let name = self.parameter(step, weight)?;
-        let folded = norm.map(|norm| self.fold(step, norm)).transpose()?;
         let index = self.workspace.packed_index(format!("{name} {packing:?} {folded:?}"));
         let pack = move |machine: &svertka_kernels::Machine, state: &State, packed: &mut Packed| {
             let weights = state.values(&name).unwrap_or_default();
@@ -224,10 +231,16 @@ impl Binder<'_> {
         }
     }
 
-    fn fold(&self, step: &Step, norm: &FoldedNorm) -> Result<Fold, EngineError> {
+    /// The normalisation behind a convolution with this bias.
+    fn fold(&self, step: &Step, norm: &FoldedNorm, bias_of_conv: Option<Slot>) -> Result<Fold, EngineError> {
         let [scale, bias, mean, var] = norm.parameters;
         let name = |slot| self.parameter(step, slot);
-        Ok(Fold { epsilon: norm.epsilon, names: [name(scale)?, name(bias)?, name(mean)?, name(var)?] })
+        let bias_of_conv = bias_of_conv.map(name).transpose()?;
+        Ok(Fold {
+            epsilon: norm.epsilon,
+            names: [name(scale)?, name(bias)?, name(mean)?, name(var)?],
+            bias_of_conv,
+        })
     }
 }
 
@@ -235,11 +248,14 @@ impl Binder<'_> {
 #[derive(Debug)]
 struct Fold {
     epsilon: f32,
+    /// Scale, bias, mean, var.
     names: [String; 4],
+    bias_of_conv: Option<String>,
 }
 
 impl Fold {
-    /// `factor = scale/√(var + ε)` times the weights of each output channel; `bias − mean·factor` as the bias.
+    /// `factor = scale/√(var + ε)` times the weights of each output channel; `bias + (bias of conv − mean)·factor`
+    /// as the bias.
     fn apply(&self, state: &State, weights: &[f32], packed: &mut Packed) {
         let [scale, bias, mean, var] =
             self.names.each_ref().map(|name| state.values(name).unwrap_or_default());
@@ -254,11 +270,11 @@ impl Fold {
                 .enumerate()
                 .map(|(index, &weight)| (f64::from(weight) * factor(index / per_channel)) as f32),
         );
+        let own = self.bias_of_conv.as_ref().and_then(|name| state.values(name));
+        let centre =
+            |channel: usize| own.map_or(0.0, |own| f64::from(own[channel])) - f64::from(mean[channel]);
+        let shift = |channel: usize| (f64::from(bias[channel]) + centre(channel) * factor(channel)) as f32;
         packed.bias.clear();
-        packed.bias.extend(
-            (0..scale.len()).map(|channel| {
-                (f64::from(bias[channel]) - f64::from(mean[channel]) * factor(channel)) as f32
-            }),
-        );
+        packed.bias.extend((0..scale.len()).map(shift));
     }
 }

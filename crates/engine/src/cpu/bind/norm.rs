@@ -1,4 +1,4 @@
-use super::{Binder, Bound};
+use super::{Binder, Bound, elementwise::Rows};
 use crate::{
     EngineError,
     cpu::plan::{FusedNorm, FusedNormGradient, Slot, Step},
@@ -15,10 +15,11 @@ fn problem(binder: &Binder, step: &Step, x: Slot, epsilon: f32) -> Result<BatchN
 pub(super) fn forward(binder: &Binder, step: &Step, fused: &FusedNorm) -> Result<Bound, EngineError> {
     let activation = fused.activation.map(super::activation::kind);
     let norm = problem(binder, step, step.inputs[0], fused.norm.epsilon)?.with_activation(activation);
-    if fused.training { Ok(training(step, norm, fused)) } else { Ok(inference(step, norm, fused)) }
+    let rows = binder.rows(step.inputs[0]);
+    Ok(if fused.training { training(step, norm, fused, rows) } else { inference(step, norm, fused, rows) })
 }
 
-fn training(step: &Step, norm: BatchNorm, fused: &FusedNorm) -> Bound {
+fn training(step: &Step, norm: BatchNorm, fused: &FusedNorm, rows: Rows) -> Bound {
     let [x, scale, bias, mean, var] = five(&step.inputs);
     let [y, batch_mean, inv_std] = [step.outputs[0], step.outputs[1], step.outputs[2]];
     let residual = fused.add.then(|| step.inputs[5]);
@@ -26,7 +27,7 @@ fn training(step: &Step, norm: BatchNorm, fused: &FusedNorm) -> Bound {
     Bound::new(move |cx| {
         let saved = &mut BatchStatistics { mean: cx.write(batch_mean), inv_std: cx.write(inv_std) };
         let running = Some(Running { mean: cx.write(mean), variance: cx.write(var), weight });
-        norm.statistics_into(cx.machine, cx.rows, cx.read(x), saved, running, cx.scratch());
+        norm.statistics_into(cx.machine, rows.of(cx), cx.read(x), saved, running, cx.scratch());
         let inputs = Inputs {
             x: cx.read(x),
             residual: residual.map(|slot| cx.read(slot)),
@@ -35,12 +36,12 @@ fn training(step: &Step, norm: BatchNorm, fused: &FusedNorm) -> Bound {
             mean: saved.mean,
             inv_std: saved.inv_std,
         };
-        norm.normalise_into(cx.machine, cx.rows, &inputs, cx.write(y));
+        norm.normalise_into(cx.machine, rows.of(cx), &inputs, cx.write(y));
     })
     .with_scratch(norm.scratch_len())
 }
 
-fn inference(step: &Step, norm: BatchNorm, fused: &FusedNorm) -> Bound {
+fn inference(step: &Step, norm: BatchNorm, fused: &FusedNorm, rows: Rows) -> Bound {
     let [x, scale, bias, mean, var] = five(&step.inputs);
     let y = step.outputs[0];
     let residual = fused.add.then(|| step.inputs[5]);
@@ -55,7 +56,7 @@ fn inference(step: &Step, norm: BatchNorm, fused: &FusedNorm) -> Bound {
             mean: cx.read(mean),
             inv_std,
         };
-        norm.normalise_into(cx.machine, cx.rows, &inputs, cx.write(y));
+        norm.normalise_into(cx.machine, rows.of(cx), &inputs, cx.write(y));
     })
     .with_scratch(norm.channels())
 }
@@ -83,7 +84,7 @@ pub(super) fn gradient(
     let dresidual = fused.add.then(|| step.outputs[3]);
     let frozen = fused.frozen.is_some();
     let (dscale_store, dbias_store) = (binder.store(dscale), binder.store(dbias));
-    let own = norm.scratch_len();
+    let (own, rows) = (norm.scratch_len(), binder.rows(x));
     Ok(Bound::new(move |cx| {
         let (scratch, inverse) = cx.scratch().split_at_mut(own);
         let inv_std = if frozen {
@@ -111,7 +112,7 @@ pub(super) fn gradient(
             dscale: dscale_out,
             dbias: dbias_out,
         };
-        norm.gradient_into(cx.machine, cx.rows, &inputs, output, gradients, scratch);
+        norm.gradient_into(cx.machine, rows.of(cx), &inputs, output, gradients, scratch);
     })
     .with_scratch(own + norm.channels()))
 }
@@ -125,15 +126,16 @@ fn lrn_problem(binder: &Binder, step: &Step, lrn: &op::Lrn) -> Result<Lrn, Engin
 
 pub(super) fn lrn(binder: &Binder, step: &Step, lrn: &op::Lrn) -> Result<Bound, EngineError> {
     let (x, y, lrn) = (step.inputs[0], step.outputs[0], lrn_problem(binder, step, lrn)?);
-    Ok(Bound::new(move |cx| lrn.apply_into(cx.machine, cx.rows, cx.read(x), cx.write(y))))
+    let rows = binder.rows(x);
+    Ok(Bound::new(move |cx| lrn.apply_into(cx.machine, rows.of(cx), cx.read(x), cx.write(y))))
 }
 
 pub(super) fn lrn_gradient(binder: &Binder, step: &Step, lrn: &op::Lrn) -> Result<Bound, EngineError> {
     let (x, dy, dx) = (step.inputs[0], step.inputs[1], step.outputs[0]);
     let lrn = lrn_problem(binder, step, lrn)?;
-    let scratch = lrn.scratch_len(binder.machine());
+    let (scratch, rows) = (lrn.scratch_len(binder.machine()), binder.rows(x));
     Ok(Bound::new(move |cx| {
-        lrn.gradient_into(cx.machine, cx.rows, cx.read(x), cx.read(dy), cx.write(dx), cx.scratch());
+        lrn.gradient_into(cx.machine, rows.of(cx), cx.read(x), cx.read(dy), cx.write(dx), cx.scratch());
     })
     .with_scratch(scratch))
 }

@@ -39,26 +39,32 @@ fn global(binder: &Binder, step: &Step, x: Slot) -> Result<GlobalPool, EngineErr
 
 pub(super) fn max(binder: &Binder, step: &Step, op: &op::MaxPool) -> Result<Bound, EngineError> {
     let (x, y, places) = (step.inputs[0], step.outputs[0], step.outputs.get(1).copied());
-    let pool = problem(binder, step, x, &op.window, op.ceil_mode)?;
+    let (pool, rows) = (problem(binder, step, x, &op.window, op.ceil_mode)?, binder.rows(x));
     let places = places.filter(|&slot| binder.wanted(slot));
     Ok(Bound::new(move |cx| {
-        pool.max_into(cx.machine, cx.rows, cx.read(x), cx.write(y), places.map(|slot| cx.places_mut(slot)));
+        pool.max_into(
+            cx.machine,
+            rows.of(cx),
+            cx.read(x),
+            cx.write(y),
+            places.map(|slot| cx.places_mut(slot)),
+        );
     }))
 }
 
 pub(super) fn max_gradient(binder: &Binder, step: &Step, op: &op::MaxPool) -> Result<Bound, EngineError> {
     let (dy, places, dx) = (step.inputs[0], step.inputs[1], step.outputs[0]);
-    let pool = problem(binder, step, dx, &op.window, op.ceil_mode)?;
+    let (pool, rows) = (problem(binder, step, dx, &op.window, op.ceil_mode)?, binder.rows(dx));
     Ok(Bound::new(move |cx| {
-        pool.max_gradient_into(cx.machine, cx.rows, cx.places(places), cx.read(dy), cx.write(dx));
+        pool.max_gradient_into(cx.machine, rows.of(cx), cx.places(places), cx.read(dy), cx.write(dx));
     }))
 }
 
 pub(super) fn average(binder: &Binder, step: &Step, op: &op::AveragePool) -> Result<Bound, EngineError> {
     let (x, y, count_include_pad) = (step.inputs[0], step.outputs[0], op.count_include_pad);
-    let pool = problem(binder, step, x, &op.window, op.ceil_mode)?;
+    let (pool, rows) = (problem(binder, step, x, &op.window, op.ceil_mode)?, binder.rows(x));
     Ok(Bound::new(move |cx| {
-        pool.average_into(cx.machine, count_include_pad, cx.rows, cx.read(x), cx.write(y));
+        pool.average_into(cx.machine, count_include_pad, rows.of(cx), cx.read(x), cx.write(y));
     }))
 }
 
@@ -68,35 +74,37 @@ pub(super) fn average_gradient(
     op: &op::AveragePool,
 ) -> Result<Bound, EngineError> {
     let (dy, dx, count_include_pad) = (step.inputs[0], step.outputs[0], op.count_include_pad);
-    let pool = problem(binder, step, dx, &op.window, op.ceil_mode)?;
+    let (pool, rows) = (problem(binder, step, dx, &op.window, op.ceil_mode)?, binder.rows(dx));
     Ok(Bound::new(move |cx| {
-        pool.average_gradient_into(cx.machine, count_include_pad, cx.rows, cx.read(dy), cx.write(dx));
+        pool.average_gradient_into(cx.machine, count_include_pad, rows.of(cx), cx.read(dy), cx.write(dx));
     }))
 }
 
 pub(super) fn global_average(binder: &Binder, step: &Step) -> Result<Bound, EngineError> {
     let (x, y) = (step.inputs[0], step.outputs[0]);
-    let pool = global(binder, step, x)?;
-    Ok(Bound::new(move |cx| pool.average_into(cx.machine, cx.rows, cx.read(x), cx.write(y))))
+    let (pool, rows) = (global(binder, step, x)?, binder.rows(x));
+    Ok(Bound::new(move |cx| pool.average_into(cx.machine, rows.of(cx), cx.read(x), cx.write(y))))
 }
 
 pub(super) fn global_max(binder: &Binder, step: &Step) -> Result<Bound, EngineError> {
     let (x, y) = (step.inputs[0], step.outputs[0]);
-    let pool = global(binder, step, x)?;
+    let (pool, rows) = (global(binder, step, x)?, binder.rows(x));
     let scratch = binder.len(y);
-    Ok(Bound::new(move |cx| pool.max_into(cx.machine, cx.rows, cx.read(x), cx.write(y), cx.scratch_places()))
-        .with_scratch(scratch))
+    Ok(Bound::new(move |cx| {
+        pool.max_into(cx.machine, rows.of(cx), cx.read(x), cx.write(y), cx.scratch_places())
+    })
+    .with_scratch(scratch))
 }
 
 /// Finds the maxima again: remembering them would cost more than it saves.
 pub(super) fn global_max_gradient(binder: &Binder, step: &Step) -> Result<Bound, EngineError> {
     let (x, dy, dx) = (step.inputs[0], step.inputs[1], step.outputs[0]);
-    let pool = global(binder, step, x)?;
+    let (pool, rows) = (global(binder, step, x)?, binder.rows(x));
     let maxima = binder.len(dy);
     Ok(Bound::new(move |cx| {
         let (places, y) = cx.scratch_places_and_values(maxima);
-        pool.max_into(cx.machine, cx.rows, cx.read(x), y, places);
-        pool.max_gradient_into(cx.machine, cx.rows, places, cx.read(dy), cx.write(dx));
+        pool.max_into(cx.machine, rows.of(cx), cx.read(x), y, places);
+        pool.max_gradient_into(cx.machine, rows.of(cx), places, cx.read(dy), cx.write(dx));
     })
     .with_scratch(2 * maxima))
 }

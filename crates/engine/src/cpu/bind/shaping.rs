@@ -38,7 +38,7 @@ fn permute(
 ) -> Result<Bound, EngineError> {
     let y = step.outputs[0];
     let kernel = Gather::transpose(shape, order).map_err(|error| binder.unsupported(step, error))?;
-    let rows = binder.rows(x);
+    let rows = binder.rows(y);
     Ok(Bound::new(move |cx| kernel.copy_into(cx.machine, rows.of(cx), cx.read(x), cx.write(y))))
 }
 

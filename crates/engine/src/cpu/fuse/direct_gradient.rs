@@ -22,8 +22,8 @@ fn fuse(plan: &mut Plan, index: usize) -> bool {
     }
     let (value, gradient) = (step.inputs[0], step.outputs[0]);
     let Some(producer) = plan.producer(value).filter(|_| plan.uses(value) == 1) else { return false };
-    let same_rank = plan.values[value].rank == plan.values[gradient].rank;
-    if !adds_up(&plan.steps[producer].kind) || !same_rank {
+    let place = plan.steps[producer].outputs.iter().position(|&output| output == value);
+    if !adds_up(&plan.steps[producer].kind, place) || plan.values[value].rank != plan.values[gradient].rank {
         return false;
     }
     plan.steps.remove(index);
@@ -35,10 +35,12 @@ fn fuse(plan: &mut Plan, index: usize) -> bool {
     true
 }
 
-/// Whether a step can add to what its output (of a parameter's gradient) holds.
-fn adds_up(kind: &Kind) -> bool {
+/// Whether a step can add to what its output (of a parameter's gradient) at this place holds.
+fn adds_up(kind: &Kind, place: Option<usize>) -> bool {
     match kind {
-        Kind::ConvWeightGradient(..) | Kind::Gemm(_, None) | Kind::NormGradient(_) => true,
+        Kind::ConvWeightGradient(..) | Kind::Gemm(_, None) => true,
+        // The gradients of scale and bias; that of x is written.
+        Kind::NormGradient(_) => matches!(place, Some(1 | 2)),
         Kind::Op(Op::Reduce(reduce)) => is_column_sum(reduce),
         _ => false,
     }
