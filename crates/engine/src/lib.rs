@@ -9,6 +9,7 @@ mod optimiser;
 pub mod reference;
 mod run_key;
 mod state;
+mod words;
 
 pub use error::EngineError;
 pub use gradients::Gradients;

@@ -1,4 +1,5 @@
 use super::call::{Call, Results};
+use crate::words::kernel_activation;
 use svertka_graph::op;
 use svertka_kernels::{
     activation::{Activation, reference as activations},
@@ -33,28 +34,16 @@ pub(super) fn expand_like(call: &Call<'_>, axes: &[usize], mean: bool) -> Result
     call.one(dx)
 }
 
-fn kind(activation: op::Activation) -> Activation {
-    match activation {
-        op::Activation::Relu => Activation::Relu,
-        op::Activation::LeakyRelu { alpha } => Activation::LeakyRelu { alpha },
-        op::Activation::Sigmoid => Activation::Sigmoid,
-        op::Activation::Tanh => Activation::Tanh,
-        op::Activation::HardSigmoid { alpha, beta } => Activation::HardSigmoid { alpha, beta },
-        op::Activation::HardSwish => Activation::HardSwish,
-        op::Activation::Clip { min, max } => Activation::Clip { min, max },
-    }
-}
-
 pub(super) fn activation(call: &Call<'_>, activation: op::Activation) -> Results {
-    let activation = kind(activation);
+    let activation = kernel_activation(activation);
     call.one(call.real(0).iter().map(|&x| activations::apply(activation, x)).collect())
 }
 
 /// Inputs: what the gradient is computed from, dy.
 pub(super) fn activation_gradient(call: &Call<'_>, activation: op::Activation) -> Results {
     let slope = |saved| match activation.gradient_reads_output() {
-        true => slope_at_output(kind(activation), saved),
-        false => activations::derivative(kind(activation), saved),
+        true => slope_at_output(kernel_activation(activation), saved),
+        false => activations::derivative(kernel_activation(activation), saved),
     };
     call.one(call.real(0).iter().zip(call.real(1)).map(|(&saved, dy)| dy * slope(saved)).collect())
 }

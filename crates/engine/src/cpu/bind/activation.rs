@@ -1,27 +1,13 @@
 use super::{Binder, Bound};
-use crate::{EngineError, cpu::plan::Step};
+use crate::{EngineError, cpu::plan::Step, words::kernel_activation};
 use svertka_graph::op;
 use svertka_kernels::{
-    activation::Activation,
     dropout::{Dropout, Mask},
     softmax::Softmax,
 };
 
-/// The kernels' word for the graph's.
-pub(super) fn kind(activation: op::Activation) -> Activation {
-    match activation {
-        op::Activation::Relu => Activation::Relu,
-        op::Activation::LeakyRelu { alpha } => Activation::LeakyRelu { alpha },
-        op::Activation::Sigmoid => Activation::Sigmoid,
-        op::Activation::Tanh => Activation::Tanh,
-        op::Activation::HardSigmoid { alpha, beta } => Activation::HardSigmoid { alpha, beta },
-        op::Activation::HardSwish => Activation::HardSwish,
-        op::Activation::Clip { min, max } => Activation::Clip { min, max },
-    }
-}
-
 pub(super) fn forward(_: &Binder, step: &Step, activation: op::Activation) -> Result<Bound, EngineError> {
-    let (x, y, activation) = (step.inputs[0], step.outputs[0], kind(activation));
+    let (x, y, activation) = (step.inputs[0], step.outputs[0], kernel_activation(activation));
     Ok(Bound::new(move |cx| {
         if cx.same(x, y) {
             activation.apply_in_place(cx.machine, cx.write(y));
@@ -34,7 +20,8 @@ pub(super) fn forward(_: &Binder, step: &Step, activation: op::Activation) -> Re
 
 /// Overwrites dy, never the saved value.
 pub(super) fn gradient(_: &Binder, step: &Step, activation: op::Activation) -> Result<Bound, EngineError> {
-    let (saved, dy, dx, activation) = (step.inputs[0], step.inputs[1], step.outputs[0], kind(activation));
+    let (saved, dy, dx, activation) =
+        (step.inputs[0], step.inputs[1], step.outputs[0], kernel_activation(activation));
     Ok(Bound::new(move |cx| {
         if cx.same(dy, dx) {
             activation.gradient_in_place(cx.machine, cx.read(saved), cx.write(dx));

@@ -1,4 +1,5 @@
 use super::{Binder, Bound, Packer, Pictures, elementwise::Rows};
+use crate::words::kernel_activation;
 use crate::{
     EngineError, State,
     cpu::{
@@ -117,7 +118,7 @@ pub(super) fn forward(binder: &mut Binder, step: &Step, fused: &FusedConv) -> Re
     let scratch = plan.scratch_len(binder.threads());
     let rows = binder.rows(x);
     let (bias, add, folded) = (fused.bias, fused.add, fused.batch_norm.is_some());
-    let (affine, activation) = (reading.affine, fused.activation.map(super::activation::kind));
+    let (affine, activation) = (reading.affine, fused.activation.map(kernel_activation));
     Ok(Bound::new(move |cx| {
         let entry = &cx.packed[packed];
         let bias = if folded { Some(&entry.bias[..]) } else { bias.map(|slot| cx.read(slot)) };
@@ -139,7 +140,7 @@ pub(super) fn transposed(
     let bias = step.inputs.get(2).copied();
     let forward = op::Conv { window: conv.window.clone(), group: conv.group };
     let problem = problem(binder, step, &forward, binder.pictures(y), binder.pictures(x).channels)?;
-    backwards(binder, step, problem, [x, weight, y], bias, activation.map(super::activation::kind))
+    backwards(binder, step, problem, [x, weight, y], bias, activation.map(kernel_activation))
 }
 
 pub(super) fn input_gradient(

@@ -1,4 +1,5 @@
 use super::{Binder, Bound, Packer};
+use crate::words::kernel_activation;
 use crate::{
     EngineError,
     cpu::{
@@ -47,7 +48,7 @@ pub(super) fn gemm(
     let packed = pack(binder, &plan, b, op.trans_b);
     let rows_lead = binder.leads(y);
     let depth_leads = op.trans_a && binder.leads(a);
-    let activation = activation.map(super::activation::kind);
+    let activation = activation.map(kernel_activation);
     let scratch = plan.scratch_len(binder.threads());
     let c_columns = columns;
     Ok(Bound::new(move |cx| {

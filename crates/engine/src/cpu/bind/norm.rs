@@ -1,4 +1,5 @@
 use super::{Binder, Bound, elementwise::Rows};
+use crate::words::kernel_activation;
 use crate::{
     EngineError,
     cpu::plan::{FusedNorm, FusedNormGradient, Slot, Step},
@@ -13,7 +14,7 @@ fn problem(binder: &Binder, step: &Step, x: Slot, epsilon: f32) -> Result<BatchN
 }
 
 pub(super) fn forward(binder: &Binder, step: &Step, fused: &FusedNorm) -> Result<Bound, EngineError> {
-    let activation = fused.activation.map(super::activation::kind);
+    let activation = fused.activation.map(kernel_activation);
     let norm = problem(binder, step, step.inputs[0], fused.norm.epsilon)?.with_activation(activation);
     let rows = binder.rows(step.inputs[0]);
     Ok(if fused.training { training(step, norm, fused, rows) } else { inference(step, norm, fused, rows) })
@@ -71,7 +72,7 @@ pub(super) fn gradient(
     fused: &FusedNormGradient,
 ) -> Result<Bound, EngineError> {
     let [x, dy, scale, mean, deviation] = five(&step.inputs);
-    let activation = fused.activation.map(super::activation::kind);
+    let activation = fused.activation.map(kernel_activation);
     let norm = problem(binder, step, x, fused.frozen.unwrap_or_default())?
         .with_activation(activation)
         .with_frozen_statistics(fused.frozen.is_some());

@@ -91,7 +91,7 @@ pub(super) fn global_max(binder: &Binder, step: &Step) -> Result<Bound, EngineEr
     let (pool, rows) = (global(binder, step, x)?, binder.rows(x));
     let scratch = binder.len(y);
     Ok(Bound::new(move |cx| {
-        pool.max_into(cx.machine, rows.of(cx), cx.read(x), cx.write(y), cx.scratch_places())
+        pool.max_into(cx.machine, rows.of(cx), cx.read(x), cx.write(y), cx.scratch_places());
     })
     .with_scratch(scratch))
 }
