@@ -18,7 +18,7 @@ pub(super) struct Limits {
     pub(super) enough_pixels: usize,
 }
 
-/// A batch cut into blocks of whole output rows of one picture, or of several whole pictures.
+/// A batch cut into blocks: of several whole pictures, of whole output rows of one picture, or of a part of a long row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Blocks {
     axes: [Axis; 2],
@@ -32,6 +32,8 @@ pub(super) struct Blocks {
     pub(super) pictures: usize,
     /// Output rows of a block.
     pub(super) rows: usize,
+    /// Output columns of a block; all of them if it has several rows.
+    pub(super) columns: usize,
 }
 
 /// One block.
@@ -40,6 +42,8 @@ pub(super) struct Block {
     pub(super) pictures: Range<usize>,
     /// Output rows of each.
     pub(super) rows: Range<usize>,
+    /// Output columns of each row.
+    pub(super) columns: Range<usize>,
 }
 
 impl Blocks {
@@ -50,38 +54,45 @@ impl Blocks {
         let has_taps = rows.taps.count * columns.taps.count > 0;
         let copies = has_taps && !(reader.is_plain() && rows.is_inside() && columns.is_inside());
         let channels = correlation.in_channels();
-        let row_len = if copies { columns.span(columns.output) * channels } else { reader.row_len() };
-        let (pictures, rows) = choose_sizes(batch, axes, row_len, limits);
-        Self { axes, reader, channels, copies, row_len, pictures, rows }
+        let most = limits.pixels.max(1);
+        let columns_at_once = columns.output.div_ceil(columns.output.div_ceil(most));
+        let row_len = if copies { columns.span(columns_at_once) * channels } else { reader.row_len() };
+        let (pictures, rows) = match columns_at_once == columns.output {
+            true => choose_sizes(batch, axes, row_len, limits),
+            false => (1, 1),
+        };
+        Self { axes, reader, channels, copies, row_len, pictures, rows, columns: columns_at_once }
     }
 
-    /// Blocks of rows of a picture.
-    fn row_blocks(&self) -> usize {
-        self.axes[0].output.div_ceil(self.rows)
+    /// Blocks of rows of a picture, and of columns of a row.
+    fn grid(&self) -> [usize; 2] {
+        [self.axes[0].output.div_ceil(self.rows), self.axes[1].output.div_ceil(self.columns)]
     }
 
     /// How many blocks `pictures` pictures make.
     pub(super) fn count(&self, pictures: usize) -> usize {
-        pictures.div_ceil(self.pictures) * self.row_blocks()
+        pictures.div_ceil(self.pictures) * self.grid()[0] * self.grid()[1]
     }
 
     /// The `index`th block of the first `pictures` pictures.
     pub(super) fn block(&self, index: usize, pictures: usize) -> Block {
-        let (picture, row) = (index / self.row_blocks(), index % self.row_blocks());
+        let [rows, columns] = self.grid();
+        let (index, column) = (index / columns, index % columns);
         Block {
-            pictures: part(picture, self.pictures, pictures),
-            rows: part(row, self.rows, self.axes[0].output),
+            pictures: part(index / rows, self.pictures, pictures),
+            rows: part(index % rows, self.rows, self.axes[0].output),
+            columns: part(column, self.columns, self.axes[1].output),
         }
     }
 
     /// Output pixels of a block.
     pub(super) fn pixels(&self, block: &Block) -> usize {
-        block.pictures.len() * block.rows.len() * self.axes[1].output
+        block.pictures.len() * block.rows.len() * block.columns.len()
     }
 
     /// Output pixels of the largest block.
     pub(super) fn most_pixels(&self) -> usize {
-        self.pictures * self.rows * self.axes[1].output
+        self.pictures * self.rows * self.columns
     }
 
     /// How many f32 of scratch a worker needs for copied rows.
@@ -104,6 +115,12 @@ impl Blocks {
         self.axes[1].stride * self.channels
     }
 
+    /// How many pixels the output has before a block's first.
+    pub(super) fn first_pixel(&self, block: &Block) -> usize {
+        let row = block.pictures.start * self.axes[0].output + block.rows.start;
+        row * self.axes[1].output + block.columns.start
+    }
+
     /// Where the rows of the largest block start, from its first operand; smaller blocks take the first of them.
     pub(super) fn row_offsets(&self) -> Vec<usize> {
         let row_step = self.axes[0].stride * self.row_len;
@@ -117,13 +134,14 @@ impl Blocks {
     #[inline(always)]
     pub(super) fn read(&self, x: Pictures<'_>, block: &Block, scratch: &mut [f32]) -> *const f32 {
         let [vertical, horizontal] = self.axes;
-        let start = [vertical.position(block.rows.start), horizontal.offset];
+        let start = [vertical.position(block.rows.start), horizontal.position(block.columns.start)];
         if !self.copies {
             let picture = x.values.as_ptr().wrapping_add(block.pictures.start * self.reader.picture_len());
             let [row, column] = [start[0] * self.row_len as isize, start[1] * self.channels as isize];
             return picture.wrapping_offset(row + column);
         }
-        let size = [vertical.span(block.rows.len()), horizontal.span(horizontal.output)];
+        // Behind the last column, where a last block is narrower, there is padding.
+        let size = [vertical.span(block.rows.len()), horizontal.span(self.columns)];
         for (slot, n) in block.pictures.clone().enumerate() {
             self.reader.read(x, n, Window { start, size }, &mut scratch[slot * self.copied_len()..]);
         }

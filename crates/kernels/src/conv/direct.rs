@@ -150,9 +150,9 @@ impl Layer {
     /// Where the first channel of a block's first pixel lies in y.
     fn place(&self, block: &Block) -> usize {
         let [rows, columns] = self.correlation.axes;
-        let row = rows.start + block.rows.start * rows.step;
-        let pixel = (block.pictures.start * rows.result + row) * columns.result + columns.start;
-        pixel * self.correlation.out_channels()
+        let row = block.pictures.start * rows.result + rows.start + block.rows.start * rows.step;
+        let column = columns.start + block.columns.start * columns.step;
+        (row * columns.result + column) * self.correlation.out_channels()
     }
 }
 
@@ -164,7 +164,7 @@ fn pixel_table(correlation: &Correlation, blocks: &Blocks) -> Vec<[usize; 2]> {
         let (picture, row) = (at / blocks.rows, at % blocks.rows);
         let y = (picture * rows.result + row * rows.step) * columns.result;
         table.extend(
-            (0..columns.output)
+            (0..blocks.columns)
                 .map(|column| [x + column * blocks.pixel_step(), (y + column * columns.step) * channels]),
         );
     }
@@ -313,6 +313,7 @@ impl Operands<'_> {
             unsafe { finish.store(lanes, sums.as_ptr(), panel.vectors, self.y, &place, channels) };
         }
     }
+
     /// Where the first operands lie of the pixels from `first` on.
     #[inline(always)]
     fn pointers(&self, x: *const f32, first: usize) -> [*const f32; MOST_ROWS] {

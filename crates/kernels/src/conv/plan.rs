@@ -1,6 +1,6 @@
 use super::{
     ConvError, ConvProblem, Pictures, Source, correlation::Correlation, direct::Layer, pack::Packing,
-    rows::RowReader, weight_gradient::WeightSums,
+    rows::RowReader, weight_sums::WeightSums,
 };
 use crate::{
     Isa, Machine,

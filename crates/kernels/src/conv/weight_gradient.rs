@@ -17,201 +17,27 @@
 //! tasks; how many is a function of the problem.
 
 use super::{
-    ConvProblem, Pictures,
-    blocks::{Block, Blocks, Limits, whole_lines},
-    correlation::Correlation,
+    Pictures,
+    blocks::Block,
     depthwise,
-    rows::RowReader,
+    weight_sums::{VECTORS, WeightSums},
 };
 use crate::{
-    Isa, Machine, SharedMut,
-    epilogue::Store,
-    gemm::{MOST_ROWS, Panel, Panels, Runs, Sums, Walk, sum_tile, tile_rows, tiles},
+    SharedMut,
+    gemm::{MOST_ROWS, Panel, Runs, Sums, Walk, sum_tile, tile_rows, tiles},
     simd::{Kernel, Lanes},
     vector::{load, store},
 };
 use std::ops::Range;
 
-/// A packed strip of x takes half of the first-level cache, the input under a block the second-level one: it is read once.
-const LIMITS: Limits = Limits { input: 128 * 1024, pixels: 256, enough_pixels: 128 };
-/// How many tasks there are at least, where the problem allows it.
-const TASKS: usize = 16;
-/// Output channels of a task at most, in tiles, so that packing x pays.
-const TILES: usize = 24;
-/// Parts of the batch are made first, as long as their sums together take no more f32 than this: the other cuts make tasks
-/// pack the same operands again.
-const SUMS: usize = 1024 * 1024;
-/// Vectors of a strip of operands.
-const VECTORS: usize = 2;
-
-/// The sums of one problem, cut into tasks.
-#[derive(Clone, Debug)]
-pub(super) struct WeightSums {
-    correlation: Correlation,
-    blocks: Blocks,
-    /// The operands of an output channel (kernel row, tap, channel) in strips; where depthwise, all channels.
-    strips: Panels,
-    /// Where each operand lies from a pixel's first; where depthwise, each tap.
-    operands: Vec<usize>,
-    /// Where the output rows of a block start.
-    rows: Vec<usize>,
-    cut: Cut,
-    isa: Isa,
-}
-
-/// Into how many pieces the work is cut along each dimension.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Cut {
-    /// Tiles of output channels of a group; 1 where depthwise.
-    tile_blocks: usize,
-    strip_blocks: usize,
-    parts: usize,
-}
-
-impl Cut {
-    fn new(outputs: usize, strips: usize, sums_len: usize, [groups, blocks]: [usize; 2]) -> Self {
-        let tile_blocks = tiles(outputs, VECTORS).count().div_ceil(TILES);
-        let parts = (SUMS / sums_len).clamp(1, TASKS.div_ceil(groups * tile_blocks)).min(blocks);
-        let strip_blocks = TASKS.div_ceil(groups * tile_blocks * parts).min(strips.div_ceil(8));
-        Self { tile_blocks, strip_blocks, parts }
-    }
-}
-
-impl WeightSums {
-    pub(super) fn new(problem: &ConvProblem, reader: RowReader, isa: Isa) -> Self {
-        let correlation = Correlation::forward(problem);
-        let blocks = Blocks::new(problem.batch, &correlation, reader, LIMITS);
-        let (offsets, run) = correlation.runs(blocks.row_len);
-        let operands: Vec<usize> = offsets.into_iter().flat_map(|start| start..start + run).collect();
-        let columns = if correlation.is_depthwise() { problem.groups } else { operands.len() };
-        let strips = Panels::new(columns, 1, isa);
-        let rows = blocks.row_offsets();
-        let cut = Cut { tile_blocks: 0, strip_blocks: 0, parts: 0 };
-        let mut sums = Self { correlation, blocks, strips, operands, rows, cut, isa };
-        let outputs = if correlation.is_depthwise() { 1 } else { correlation.outputs };
-        let repeats = [sums.groups(), blocks.count(problem.batch)];
-        sums.cut = Cut::new(outputs, strips.count(), sums.sums_len(), repeats);
-        sums
-    }
-
-    /// How many f32 of scratch a call on `threads` threads needs.
-    pub(super) fn scratch_len(&self, threads: usize) -> usize {
-        self.cut.parts * self.sums_len() + threads * self.worker_len()
-    }
-
-    /// Groups that are worked on one by one.
-    fn groups(&self) -> usize {
-        if self.correlation.is_depthwise() { 1 } else { self.correlation.groups }
-    }
-
-    /// Rows of the sums of a group: its output channels; where depthwise, the taps.
-    fn sum_rows(&self) -> usize {
-        if self.correlation.is_depthwise() { self.operands.len() } else { self.correlation.outputs }
-    }
-
-    /// The sums of a part: for each group and strip, its rows of whole vectors.
-    fn sums_len(&self) -> usize {
-        whole_lines(self.groups() * self.group_len())
-    }
-
-    fn group_len(&self) -> usize {
-        self.strips.len() * self.sum_rows()
-    }
-
-    /// How much one worker packs: rows of x, a strip of x, and dy.
-    fn worker_lens(&self) -> [usize; 3] {
-        let pixels = self.blocks.most_pixels();
-        let columns =
-            if self.correlation.is_depthwise() { self.strips.whole() } else { self.correlation.outputs };
-        let lens =
-            [self.blocks.scratch_len(), pixels * self.strips.whole(), pixels * columns + self.strips.whole()];
-        lens.map(whole_lines)
-    }
-
-    fn worker_len(&self) -> usize {
-        self.worker_lens().iter().sum()
-    }
-
-    /// The blocks of one part, when `pictures` are present.
-    fn blocks_of(&self, part: usize, pictures: usize) -> Range<usize> {
-        let blocks = self.blocks.count(pictures);
-        part * blocks / self.cut.parts..(part + 1) * blocks / self.cut.parts
-    }
-
-    /// Adds up everything and writes dw.
-    pub(super) fn run(
-        &self,
-        machine: &Machine,
-        x: Pictures<'_>,
-        dy: &[f32],
-        dw: &mut [f32],
-        store: Store,
-        scratch: &mut [f32],
-    ) {
-        let (sums, workers) = scratch.split_at_mut(self.cut.parts * self.sums_len());
-        let shared = SharedMut::new(sums);
-        let tasks = self.groups() * self.cut.parts * self.cut.tile_blocks * self.cut.strip_blocks;
-        let workers = &mut workers[..machine.threads.count() * self.worker_len()];
-        machine.threads.run_with_scratch(tasks, workers, |index, scratch| {
-            self.isa.run(Task { all: self, x, dy, out: shared, index, scratch });
-        });
-        self.join(machine, x.rows, sums, dw, store);
-    }
-
-    /// Adds the parts in order.
-    fn join(&self, machine: &Machine, pictures: usize, sums: &[f32], dw: &mut [f32], store: Store) {
-        let len = dw.len() / self.correlation.out_channels();
-        machine.threads.run_chunks(dw, len, |output, dw| {
-            if store == Store::Overwrite {
-                dw.fill(0.0);
-            }
-            for part in (0..self.cut.parts).filter(|&part| !self.blocks_of(part, pictures).is_empty()) {
-                let sums = &sums[part * self.sums_len()..][..self.sums_len()];
-                if self.correlation.is_depthwise() {
-                    self.add_channel(output, sums, dw);
-                } else {
-                    self.add_output(output, sums, dw);
-                }
-            }
-        });
-    }
-
-    /// Adds the sums of an output channel, which lie by taps, to its weights, which lie by channels.
-    fn add_output(&self, output: usize, sums: &[f32], dw: &mut [f32]) {
-        let Correlation { inputs, outputs, .. } = self.correlation;
-        let (group, row) = (output / outputs, output % outputs);
-        let (taps, mut tap, mut channel) = (dw.len() / inputs, 0, 0);
-        for strip in (0..self.strips.count()).map(|index| self.strips.panel(index)) {
-            let start = group * self.group_len() + self.strip_start(strip) + row * strip.stride;
-            for sum in &sums[start..start + strip.width] {
-                dw[channel * taps + tap] += sum;
-                channel += 1;
-                if channel == inputs {
-                    (tap, channel) = (tap + 1, 0);
-                }
-            }
-        }
-    }
-
-    /// Adds the sums of a channel of a depthwise problem to its taps.
-    fn add_channel(&self, channel: usize, sums: &[f32], dw: &mut [f32]) {
-        let strip = self.strips.panel(channel / self.strips.whole());
-        let sums = &sums[self.strip_start(strip) + channel - strip.column..];
-        dw.iter_mut().zip(sums.iter().step_by(strip.stride)).for_each(|(dw, sum)| *dw += sum);
-    }
-
-    fn strip_start(&self, strip: Panel) -> usize {
-        strip.column * self.sum_rows()
-    }
-}
-
-struct Task<'a> {
-    all: &'a WeightSums,
-    x: Pictures<'a>,
-    dy: &'a [f32],
-    out: SharedMut<'a, f32>,
-    index: usize,
-    scratch: &'a mut [f32],
+/// One task.
+pub(super) struct Task<'a> {
+    pub(super) all: &'a WeightSums,
+    pub(super) x: Pictures<'a>,
+    pub(super) dy: &'a [f32],
+    pub(super) out: SharedMut<'a, f32>,
+    pub(super) index: usize,
+    pub(super) scratch: &'a mut [f32],
 }
 
 impl Kernel for Task<'_> {
@@ -265,9 +91,7 @@ struct Piece<'a> {
 impl Piece<'_> {
     /// The first value of dy under a block, for output channel `channel`.
     fn gradient_start(&self, block: &Block, channel: usize) -> usize {
-        let [vertical, horizontal] = self.all.correlation.axes;
-        let row = block.pictures.start * vertical.output + block.rows.start;
-        row * horizontal.output * self.all.correlation.out_channels() + channel
+        self.all.blocks.first_pixel(block) * self.all.correlation.out_channels() + channel
     }
 
     /// Packs the rows' channels of dy by tiles, in each pixel after pixel. A whole vector is written per pixel; what follows
@@ -351,7 +175,7 @@ impl Piece<'_> {
             let packed = &mut packed[..all.blocks.pixels(block) * strip.stride];
             let dy = &dy[self.gradient_start(block, strip.column)..];
             pack_channels(dy, all.correlation.out_channels(), strip, packed);
-            let depth = all.correlation.axes[1].output;
+            let depth = block.columns.len();
             let walk = Walk { a_step: all.blocks.pixel_step(), b_step: strip.stride, depth };
             let runs = Runs { offsets: &all.rows[..rows], walk };
             for tile in tiles(all.operands.len(), strip.vectors) {
@@ -421,7 +245,7 @@ impl WeightSums {
         block: &Block,
         packed: &mut [f32],
     ) {
-        let [columns, step] = [self.correlation.axes[1].output, self.blocks.pixel_step()];
+        let [columns, step] = [block.columns.len(), self.blocks.pixel_step()];
         let rows = &self.rows[..block.pictures.len() * block.rows.len()];
         let room = L::COUNT.min(stride - column);
         for (&row, packed) in rows.iter().zip(packed.chunks_exact_mut(columns * stride)) {

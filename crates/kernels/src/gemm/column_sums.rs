@@ -13,7 +13,7 @@ const RUN: usize = 64;
 
 /// The sum of every column of a row-major matrix: the gradient of a bias.
 ///
-/// Shape: matrix [rows, columns] -> sums [columns].
+/// Shape: matrix `[rows, columns]` -> sums `[columns]`.
 #[derive(Clone, Debug)]
 pub struct ColumnSumPlan {
     columns: usize,

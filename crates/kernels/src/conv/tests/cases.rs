@@ -72,6 +72,8 @@ fn named_shapes() -> Vec<ConvShape> {
         same(ConvShape { groups: 17, strides: [2, 2], ..shape(3, 17, 17, [9, 9], [5, 5]) }),
         ConvShape { groups: 3, ..shape(2, 6, 51, [7, 7], [3, 3]) },
         shape(2, 5, 7, [1, 1500], [1, 9]),
+        same(ConvShape { strides: [1, 2], ..shape(1, 3, 18, [3, 700], [3, 3]) }),
+        ConvShape { groups: 9, pads: [0, 4, 0, 4], ..shape(2, 9, 9, [1, 601], [1, 9]) },
         ConvShape { strides: [1, 3], dilations: [1, 4], ..shape(3, 4, 20, [1, 61], [1, 3]) },
         shape(70, 3, 10, [1, 1], [1, 1]),
     ]
