@@ -10,6 +10,7 @@ mod graph;
 mod hash;
 pub mod infer;
 mod initialise;
+pub mod onnx;
 pub mod op;
 mod parameters;
 mod shape;

@@ -36,6 +36,20 @@ impl Dim {
         Dim::Symbol(name.into())
     }
 
+    /// A symbol that stands for a formula. A long one is abbreviated to its hash: repeated joining doubles formulas, and
+    /// memory must not follow; equal formulas stay equal.
+    pub(crate) fn formula(text: &str) -> Self {
+        const LONGEST: usize = 256;
+        if text.len() <= LONGEST {
+            return Self::symbol(text);
+        }
+        // FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/
+        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self::symbol(&format!("…{hash:016x}"))
+    }
+
     /// The number, if it is known.
     pub fn fixed(&self) -> Option<usize> {
         match self {
@@ -54,7 +68,7 @@ impl Dim {
     ) -> Option<Dim> {
         match self {
             Dim::Fixed(size) => known(*size).map(Dim::Fixed),
-            Dim::Symbol(name) => Some(Dim::symbol(&formula(name))),
+            Dim::Symbol(name) => Some(Dim::formula(&formula(name))),
         }
     }
 
@@ -215,5 +229,22 @@ impl TensorType {
 impl fmt::Display for TensorType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.dtype, self.shape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_formula_that_doubles_stays_short() {
+        let double = |dim: &Dim| dim.map(Some, |name| format!("({name}+{name})")).unwrap();
+        let grown = |mut dim: Dim| {
+            (0..100).for_each(|_| dim = double(&dim));
+            dim
+        };
+        assert!(grown("N".into()).to_string().len() < 600);
+        assert_eq!(grown("N".into()), grown("N".into()));
+        assert_ne!(grown("N".into()), grown("M".into()));
     }
 }

@@ -136,7 +136,8 @@ pub fn normalize_axis(axis: i64, rank: usize) -> Result<usize, String> {
         .ok_or_else(|| format!("axis {axis} does not exist among {rank} axes"))
 }
 
-fn tensor_type(tensor: &crate::Tensor) -> TensorType {
+/// What is known of a tensor.
+pub(crate) fn tensor_type(tensor: &crate::Tensor) -> TensorType {
     let dtype = if tensor.as_f32().is_some() { DataType::F32 } else { DataType::I64 };
     TensorType { dtype, shape: Shape::fixed(tensor.shape()) }
 }

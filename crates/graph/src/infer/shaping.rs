@@ -64,7 +64,7 @@ fn add(a: &Dim, b: &Dim) -> Result<Dim, String> {
         (Dim::Fixed(a), Dim::Fixed(b)) => {
             a.checked_add(*b).map(Dim::Fixed).ok_or_else(|| format!("{a} + {b} does not fit into memory"))
         }
-        _ => Ok(Dim::symbol(&format!("({a}+{b})"))),
+        _ => Ok(Dim::formula(&format!("({a}+{b})"))),
     }
 }
 
@@ -80,7 +80,7 @@ fn product(dims: &[Dim]) -> Result<Dim, String> {
         [symbol] if number == 1 => symbol.clone(),
         _ => {
             let names: Vec<String> = symbols.iter().map(ToString::to_string).collect();
-            Dim::symbol(&format!("({}·{number})", names.join("·")))
+            Dim::formula(&format!("({}·{number})", names.join("·")))
         }
     })
 }
@@ -140,7 +140,7 @@ fn quotient(input: &Shape, taken: &[Dim]) -> Result<Dim, String> {
             Err(format!("{input} has {n} elements left, which {d} does not divide"))
         }
         (numerator, denominator) => Ok(symbolic_quotient(&left, &divisors)
-            .unwrap_or_else(|| Dim::symbol(&format!("({numerator}/{denominator})")))),
+            .unwrap_or_else(|| Dim::formula(&format!("({numerator}/{denominator})")))),
     }
 }
 

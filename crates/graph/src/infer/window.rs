@@ -42,7 +42,7 @@ fn windows(window: &Window, ceil_mode: bool, axis: usize, input: &Dim) -> Result
         })?;
         let slack = padded - span;
         let mut count = if ceil_mode { slack.div_ceil(stride) } else { slack / stride } + 1;
-        if ceil_mode && (count - 1) * stride >= size + begin {
+        if ceil_mode && (count - 1).saturating_mul(stride) >= size + begin {
             count -= 1;
         }
         return Ok(Dim::Fixed(count));

@@ -1,0 +1,123 @@
+//! Writing and reading ONNX files.
+//!
+//! Files are written at opset 19, the lowest that holds every operator of this crate (`Pad` by wrapping and dilated
+//! `AveragePool` came with it) and so the one that most runtimes read, with IR version 9, which belongs to it. A graph in
+//! which `ceil_mode` leaves out a last window is written at opset 22 with IR version 10: ONNX's shape inference counts such
+//! windows up to opset 21. Opsets 13 to 28 are read; the operators handled here mean the same in all of them.
+//!
+//! What ONNX hands an operator as a constant input and this crate as an attribute (the shape of `Reshape`, the pads of
+//! `Pad`) is written as an initialiser `NODE.INPUT` and folded back on reading. What a graph has and ONNX has not is kept in
+//! the model's `metadata_props`, one line per entry, fields separated by tabs:
+//!
+//! | key | lines |
+//! |---|---|
+//! | `svertka.roles` | `weight`, `statistic` or `constant`, followed by ` frozen` if so; the parameter's name |
+//! | `svertka.initialisers` | such as `kaiming_uniform 2.236068`; the parameter's name |
+//! | `svertka.frozen_nodes` | the name of a `BatchNormalization` that keeps its statistics in training |
+//! | `svertka.order` | how many nodes stand before it; the name of an input or a parameter. Only where parameters do not stand right before their first use |
+//!
+//! Lines about things that a file has no more are ignored. Every other key is [`Graph::metadata`].
+//!
+//! A file without these keys gets its roles from its structure: float initialisers at weights, scales and biases of `Conv`,
+//! `ConvTranspose`, `Gemm`, `MatMul` and `BatchNormalization` are weights; mean and variance of the latter are statistics; all
+//! else is constant. Everything is computed in f32: initialisers and inputs in f16, bf16 or f64 become f32, i32 becomes i64.
+
+mod error;
+mod metadata;
+mod operators;
+mod order;
+mod proto;
+mod read;
+mod scan;
+mod tensor;
+mod write;
+
+pub use error::OnnxError;
+
+use crate::{Graph, Parameters};
+use error::{Refusal, invalid, unsupported};
+use std::{fs, io::Write, path::Path};
+
+/// The opset that is written, with the one exception above.
+pub const OPSET: i64 = 19;
+/// The newest opset that is read.
+pub const NEWEST_OPSET: i64 = 28;
+/// The oldest opset that is read.
+pub const OLDEST_OPSET: i64 = 13;
+
+/// The bytes of a file that holds `graph` and the values of its parameters; values that the graph does not name are left out.
+///
+/// # Errors
+/// [`OnnxError::Invalid`] if a parameter has no values or others than the graph says, or if a name cannot stand in a file
+/// (empty, longer than 1024 bytes, with control characters, or one of the metadata's own keys);
+/// [`OnnxError::Unsupported`] for operators that ONNX lacks: internal ones, label smoothing, soft targets.
+pub fn write(graph: &Graph, parameters: &Parameters) -> Result<Vec<u8>, OnnxError> {
+    write::model(graph, parameters).map(|model| prost::Message::encode_to_vec(&model))
+}
+
+/// The graph and the values in the bytes of a file. What [`write`] wrote comes back equal, values bit for bit.
+///
+/// Memory stays within a small multiple of the file's size, whatever it claims.
+///
+/// # Errors
+/// [`OnnxError::Decode`] if the bytes are no model, [`OnnxError::Invalid`] if the model breaks ONNX's rules,
+/// [`OnnxError::Unsupported`] if it asks for more than this crate knows. Nothing is silently skipped.
+pub fn read(bytes: &[u8]) -> Result<(Graph, Parameters), OnnxError> {
+    scan::check(bytes)?;
+    let model = prost::Message::decode(bytes).map_err(|error| OnnxError::Decode(error.to_string()))?;
+    read::graph(model)
+}
+
+/// Writes a file. It appears whole or not at all: it is written beside `path` first and then renamed.
+///
+/// # Errors
+/// [`OnnxError::File`], naming the file, for whatever [`write`] or the file system refuses.
+pub fn save(path: impl AsRef<Path>, graph: &Graph, parameters: &Parameters) -> Result<(), OnnxError> {
+    let path = path.as_ref();
+    write(graph, parameters)
+        .and_then(|bytes| Ok(replace(path, &bytes)?))
+        .map_err(|error| in_file(path, error))
+}
+
+/// Reads a file.
+///
+/// # Errors
+/// [`OnnxError::File`], naming the file, for whatever [`read`] or the file system refuses.
+pub fn load(path: impl AsRef<Path>) -> Result<(Graph, Parameters), OnnxError> {
+    let path = path.as_ref();
+    fs::read(path)
+        .map_err(OnnxError::from)
+        .and_then(|bytes| read(&bytes))
+        .map_err(|error| in_file(path, error))
+}
+
+fn in_file(path: &Path, error: OnnxError) -> OnnxError {
+    OnnxError::File { path: path.to_owned(), source: Box::new(error) }
+}
+
+/// Puts `bytes` in the place of `path` in one step.
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let name = path.file_name().ok_or_else(|| std::io::Error::other("the path names no file"))?;
+    let temporary = path.with_file_name(format!(".{}.{}", name.display(), std::process::id()));
+    let written = fs::File::create(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    });
+    written.inspect_err(|_| drop(fs::remove_file(&temporary)))
+}
+
+/// Checks a name of a value, node or extent. What is listed in metadata by lines must not break them.
+fn check_name(name: &str) -> Result<(), Refusal> {
+    match name {
+        "" => invalid("its name is empty"),
+        _ if name.len() > 1024 => unsupported("its name is longer than 1024 bytes"),
+        _ if name.contains(char::is_control) => {
+            unsupported(format!("its name {name:?} has control characters"))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
