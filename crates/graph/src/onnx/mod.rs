@@ -55,7 +55,7 @@ pub fn write(graph: &Graph, parameters: &Parameters) -> Result<Vec<u8>, OnnxErro
     write::model(graph, parameters).map(|model| prost::Message::encode_to_vec(&model))
 }
 
-/// The graph and the values in the bytes of a file. What [`write`] wrote comes back equal, values bit for bit.
+/// The graph and the values in the bytes of a file. What [`write()`] wrote comes back equal, values bit for bit.
 ///
 /// Memory stays within a small multiple of the file's size, whatever it claims.
 ///
@@ -71,7 +71,7 @@ pub fn read(bytes: &[u8]) -> Result<(Graph, Parameters), OnnxError> {
 /// Writes a file. It appears whole or not at all: it is written beside `path` first and then renamed.
 ///
 /// # Errors
-/// [`OnnxError::File`], naming the file, for whatever [`write`] or the file system refuses.
+/// [`OnnxError::File`], naming the file, for whatever [`write()`] or the file system refuses.
 pub fn save(path: impl AsRef<Path>, graph: &Graph, parameters: &Parameters) -> Result<(), OnnxError> {
     let path = path.as_ref();
     write(graph, parameters)
@@ -82,7 +82,7 @@ pub fn save(path: impl AsRef<Path>, graph: &Graph, parameters: &Parameters) -> R
 /// Reads a file.
 ///
 /// # Errors
-/// [`OnnxError::File`], naming the file, for whatever [`read`] or the file system refuses.
+/// [`OnnxError::File`], naming the file, for whatever [`read()`] or the file system refuses.
 pub fn load(path: impl AsRef<Path>) -> Result<(Graph, Parameters), OnnxError> {
     let path = path.as_ref();
     fs::read(path)
