@@ -1,3 +1,4 @@
+use crate::hash::fnv1a;
 use std::{collections::BTreeMap, fmt, ops::Deref, sync::Arc};
 
 /// The type of a tensor's elements.
@@ -43,11 +44,7 @@ impl Dim {
         if text.len() <= LONGEST {
             return Self::symbol(text);
         }
-        // FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/
-        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        Self::symbol(&format!("…{hash:016x}"))
+        Self::symbol(&format!("…{:016x}", fnv1a(text)))
     }
 
     /// The number, if it is known.

@@ -57,7 +57,8 @@ pub fn write(graph: &Graph, parameters: &Parameters) -> Result<Vec<u8>, OnnxErro
 
 /// The graph and the values in the bytes of a file. What [`write()`] wrote comes back equal, values bit for bit.
 ///
-/// Memory stays within a small multiple of the file's size, whatever it claims.
+/// Whatever the file claims, memory stays within a small multiple of its size and a hundred megabytes: the number of parts
+/// (nodes, attributes, tensors, listed names) is limited to half a million, of axes to 16, of names to 1024 bytes.
 ///
 /// # Errors
 /// [`OnnxError::Decode`] if the bytes are no model, [`OnnxError::Invalid`] if the model breaks ONNX's rules,

@@ -8,7 +8,8 @@ mod cases;
 use cases::{Case, Maker};
 use std::collections::HashSet;
 use svertka_graph::{
-    Op, Parameters, Tensor,
+    Builder, Op, Parameters, Tensor,
+    builder::kernel,
     onnx::{self, OnnxError},
     op::*,
 };
@@ -30,6 +31,20 @@ fn what_is_written_reads_back_equal() {
         assert_eq!(bits(&values), bits(&parameters), "{name}");
         assert_eq!(onnx::write(&read, &values).unwrap(), bytes, "{name}: bytes");
     }
+}
+
+#[test]
+fn a_network_in_words_reads_back_equal_and_in_its_natural_order() {
+    let network = Builder::new();
+    let flow = network.image(3, [32, 32]).normalise(&[0.5; 3], &[0.25; 3]);
+    let flow = flow.sequence("features", |x| x.conv(6, kernel(5).padding(2)).batch_norm().relu().max_pool(2));
+    flow.flatten().sequence("classifier", |x| x.dropout(0.2).linear(10)).classify();
+    let graph = network.finish().unwrap();
+    let parameters = Parameters::initialise(&graph, 1).unwrap();
+    let bytes = onnx::write(&graph, &parameters).unwrap();
+    assert_eq!(onnx::read(&bytes).unwrap(), (graph, parameters));
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(text.contains("svertka.roles") && !text.contains("svertka.order"));
 }
 
 #[test]
