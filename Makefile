@@ -25,8 +25,8 @@ dev-test:
 # Speed beside PyTorch, alternating in one run; needs python with torch (see reference/requirements.txt).
 PYTHON ?= python3
 bench:
-	cargo build --release
-	$(PYTHON) reference/bench_lenet.py
+	cargo build --release -p svertka-engine --example training_speed
+	$(PYTHON) reference/bench_training.py
 
 # Fixtures and checks against PyTorch, ONNX, ONNX Runtime and Pillow; needs reference/requirements.txt.
 reference:
