@@ -15,7 +15,9 @@ use svertka_graph::{Parameters, Sizes, op::SoftmaxCrossEntropyLoss, with_loss};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, name, batch, threads] = &arguments[..] else { return Err("NETWORK BATCH THREADS are wanted".into()) };
+    let [_, name, batch, threads] = &arguments[..] else {
+        return Err("NETWORK BATCH THREADS are wanted".into());
+    };
     let (batch, threads): (usize, usize) = (batch.parse()?, threads.parse()?);
     let card = svertka_zoo::find(name)?;
     let graph = with_loss(&card.build(&card.options())?, "logits", SoftmaxCrossEntropyLoss::default(), None)?;

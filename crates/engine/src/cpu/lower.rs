@@ -3,7 +3,7 @@ use super::{
     plan::{Home, Kind, Plan, Slot, Step},
 };
 use crate::EngineError;
-use svertka_graph::{Graph, Op, Role, Rules, ValueId, differentiate, training_form};
+use svertka_graph::{DataType, Graph, Op, Role, Rules, ValueId, differentiate, training_form};
 
 /// What a program is for. Train or infer is said here and per node (frozen or not), never guessed.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +31,7 @@ impl Purpose {
 /// [`EngineError::Graph`] where no gradient exists or a name is unknown; [`EngineError::Unsupported`] where this engine
 /// has no kernel.
 pub fn lower(graph: &Graph, purpose: &Purpose) -> Result<Plan, EngineError> {
+    check_outputs(graph)?;
     let mut plan = match purpose {
         Purpose::Inference => inference(graph.clone()),
         Purpose::Training { of } => training(graph, of)?,
@@ -38,6 +39,16 @@ pub fn lower(graph: &Graph, purpose: &Purpose) -> Result<Plan, EngineError> {
     fuse::run(&mut plan);
     layout::run(&mut plan);
     Ok(plan)
+}
+
+/// Programs compute with f32; integers only come in.
+fn check_outputs(graph: &Graph) -> Result<(), EngineError> {
+    let integer =
+        graph.outputs().iter().map(|&id| graph.value(id)).find(|value| value.ty.dtype != DataType::F32);
+    integer.map_or(Ok(()), |value| {
+        let reason = format!("the output is {}, programs put out f32 only", value.ty.dtype);
+        Err(EngineError::Unsupported { node: value.name.clone(), op: "output".to_owned(), reason })
+    })
 }
 
 fn inference(graph: Graph) -> Plan {

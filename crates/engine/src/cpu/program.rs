@@ -210,7 +210,7 @@ impl Program {
     /// # Errors
     /// [`EngineError::Order`] if another program has run on the workspace since; [`EngineError::Graph`] if there is no
     /// such output.
-    pub fn output<'a>(&self, workspace: &'a Workspace, name: &str) -> Result<&'a [f32], EngineError> {
+    pub fn output<'a>(&'a self, workspace: &'a Workspace, name: &str) -> Result<&'a [f32], EngineError> {
         let held = workspace.holder.filter(|holder| holder.program == self.id);
         let holder = held
             .ok_or(EngineError::Order("outputs can be read after `forward` and before anything else runs"))?;
@@ -219,8 +219,10 @@ impl Program {
         let slot = place.map(|place| self.plan.outputs[place]);
         let slot = slot.ok_or(EngineError::Order("only outputs of the graph can be read"))?;
         let located = &self.located[slot];
-        let Place::Arena(range) = &located.place else {
-            return Err(EngineError::Order("this output is an input or a parameter, not computed"));
+        let range = match &located.place {
+            Place::Arena(range) => range,
+            Place::Literal(values) => return Ok(values),
+            _ => return Err(EngineError::Order("this output is an input or a parameter, not computed")),
         };
         let len = located.per_row.map_or(range.len(), |per_row| per_row * holder.rows);
         Ok(&workspace.arena.as_slice()[range.clone()][..len])
