@@ -38,6 +38,7 @@ reference:
 	$(PYTHON) reference/onnx_check.py target/onnx/structure
 	cargo run -p svertka-engine --example onnx_values -- target/onnx/values
 	$(PYTHON) reference/onnx_check.py target/onnx/values
+	$(PYTHON) reference/schedules.py
 
 # Five minutes each; needs a nightly toolchain and cargo-fuzz.
 fuzz:

@@ -12,8 +12,8 @@ pub struct TaskOptions {
     pub native_size: Option<[usize; 2]>,
     /// Channels that pictures are brought to. Default those of the data.
     pub channels: Option<Channels>,
-    /// What is done to every picture. Default nothing where all have one size that is at most the native one, else resized
-    /// and cropped to that.
+    /// What is done to every picture. Default a resize to the size that all have, if that is at most the native one; else
+    /// resized and cropped to the native one.
     pub preprocess: Option<Preprocess>,
 }
 

@@ -8,7 +8,13 @@
 use crate::{CheckpointError, files};
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
-use std::{borrow::Cow, collections::BTreeMap, collections::HashMap, fs, path::Path};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    fmt::Display,
+    fs,
+    path::Path,
+};
 use svertka_data::Broken;
 use svertka_engine::State;
 use svertka_graph::{Parameters, Role, Tensor};
@@ -114,7 +120,7 @@ pub fn save(path: &Path, state: &State, progress: &Progress, facts: &Facts) -> R
             }
         }
     }
-    let text = serde_json::to_string(&head).map_err(|error| invalid(path, error))?;
+    let text = serde_json::to_string(&head).map_err(|error| invalid(path, &error))?;
     write(path, tensors, HashMap::from([(KEY.to_owned(), text)]))
 }
 
@@ -133,8 +139,8 @@ impl Checkpoint {
     /// [`CheckpointError::File`], [`CheckpointError::Invalid`].
     pub fn load(path: &Path) -> Result<Self, CheckpointError> {
         let (metadata, all) = read(path)?;
-        let text = metadata.get(KEY).ok_or_else(|| invalid(path, "this is no checkpoint of a run"))?;
-        let head: Head = serde_json::from_str(text).map_err(|error| invalid(path, error))?;
+        let text = metadata.get(KEY).ok_or_else(|| invalid(path, &"this is no checkpoint of a run"))?;
+        let head: Head = serde_json::from_str(text).map_err(|error| invalid(path, &error))?;
         let part = |prefix: &str| -> Parameters {
             let named = all.iter().filter_map(|(name, tensor)| {
                 Some((name.strip_prefix(prefix)?.strip_prefix('.')?.to_owned(), tensor.clone()))
@@ -161,11 +167,11 @@ impl Checkpoint {
     /// [`CheckpointError::Invalid`] if the state has other parameters.
     pub fn restore(&self, state: &mut State, path: &Path) -> Result<(), CheckpointError> {
         if let Some(missing) = state.entries().iter().find(|entry| self.values.get(&entry.name).is_none()) {
-            return Err(invalid(path, format!("no values for `{}`", missing.name)));
+            return Err(invalid(path, &format!("no values for `{}`", missing.name)));
         }
-        state.load(&self.values).map_err(|error| invalid(path, error))?;
+        state.load(&self.values).map_err(|error| invalid(path, &error))?;
         if self.head.average {
-            state.start_average(Some(&self.average)).map_err(|error| invalid(path, error))?;
+            state.start_average(Some(&self.average)).map_err(|error| invalid(path, &error))?;
         }
         state.reserve_slots(self.slots.len());
         let weights: Vec<_> =
@@ -175,7 +181,7 @@ impl Checkpoint {
                 let values = values.get(&entry.name).and_then(Tensor::as_f32);
                 let values = values.filter(|values| values.len() == entry.range.len());
                 let values = values
-                    .ok_or_else(|| invalid(path, format!("no optimiser memory for `{}`", entry.name)))?;
+                    .ok_or_else(|| invalid(path, &format!("no optimiser memory for `{}`", entry.name)))?;
                 slot[entry.range.clone()].copy_from_slice(values);
             }
         }
@@ -216,21 +222,21 @@ fn write(
 
 fn read(path: &Path) -> Result<(HashMap<String, String>, Parameters), CheckpointError> {
     let bytes = fs::read(path).map_err(|source| CheckpointError::File { path: path.to_owned(), source })?;
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| invalid(path, error))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| invalid(path, error))?;
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| invalid(path, &error))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| invalid(path, &error))?;
     let tensor = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
         if view.dtype() != Dtype::F32 {
-            return Err(invalid(path, format!("`{name}` is {:?}, not f32", view.dtype())));
+            return Err(invalid(path, &format!("`{name}` is {:?}, not f32", view.dtype())));
         }
         let (words, _) = view.data().as_chunks();
         let values = words.iter().map(|word| f32::from_le_bytes(*word)).collect();
         let tensor = Tensor::f32(view.shape(), values);
-        Ok((name.clone(), tensor.ok_or_else(|| invalid(path, format!("`{name}` contradicts its shape")))?))
+        Ok((name.clone(), tensor.ok_or_else(|| invalid(path, &format!("`{name}` contradicts its shape")))?))
     };
     let parameters = file.tensors().into_iter().map(tensor).collect::<Result<_, _>>()?;
     Ok((metadata.metadata().clone().unwrap_or_default(), parameters))
 }
 
-fn invalid(path: &Path, reason: impl ToString) -> CheckpointError {
+fn invalid(path: &Path, reason: &dyn Display) -> CheckpointError {
     CheckpointError::Invalid { path: path.to_owned(), reason: reason.to_string() }
 }

@@ -16,12 +16,13 @@ pub struct Input {
 }
 
 impl Input {
-    /// What suits pictures like these: as they are if all have one size that is at most `native`, the `[height, width]` that
-    /// the network was made for; else resized and cropped to that.
+    /// What suits pictures like these: their own size if all have one that is at most `native`, the `[height, width]` that
+    /// the network was made for; else resized and cropped to that. Either way the list says it outright, so that a trained
+    /// file takes pictures of any size.
     pub fn suiting(probe: &Probe, native: [usize; 2]) -> Self {
-        let fits = |size: Size| size.height <= native[0] && size.width <= native[1];
-        let preprocess = if probe.size.is_some_and(fits) { Preprocess::default() } else { resized(native) };
-        Self { channels: probe.channels, preprocess }
+        let fits = |size: &Size| size.height <= native[0] && size.width <= native[1];
+        let own = probe.size.filter(fits).map(|size| Preprocess(vec![resize(size)]));
+        Self { channels: probe.channels, preprocess: own.unwrap_or_else(|| middle(native)) }
     }
 
     /// What a network asks for that says nothing about it: its channels, and pictures resized to its size.
@@ -36,8 +37,7 @@ impl Input {
             4 => Channels::Rgba,
             count => Channels::Bands(count),
         };
-        let resize = Transform::Resize(Size { width, height }, Filter::default());
-        Ok(Self { channels, preprocess: Preprocess(vec![resize]) })
+        Ok(Self { channels, preprocess: Preprocess(vec![resize(Size { width, height })]) })
     }
 
     /// The picture as the network will see it.
@@ -58,8 +58,12 @@ impl Input {
     }
 }
 
+fn resize(size: Size) -> Transform {
+    Transform::Resize(size, Filter::default())
+}
+
 /// To a size without distortion: the shorter side first, then the middle.
-fn resized([height, width]: [usize; 2]) -> Preprocess {
+fn middle([height, width]: [usize; 2]) -> Preprocess {
     let resize = Transform::ResizeShortSide(height.max(width), Filter::default());
     Preprocess(vec![resize, Transform::CenterCrop(Size { width, height })])
 }
