@@ -11,8 +11,8 @@ use std::time::Duration;
 use common::{Folder, png};
 use svertka_data::random::Random;
 use svertka_data::{
-    Batch, Examples, Loader, LoaderError, LoaderOptions, Pictures, SampleError, TargetKind, TargetMut,
-    Targets, digits, open,
+    Batch, Broken, Examples, Loader, LoaderError, LoaderOptions, Pictures, SampleError, TargetKind,
+    TargetMut, Targets, digits, open,
 };
 use svertka_image::{Channels, Preprocess};
 
@@ -179,6 +179,17 @@ fn too_many_broken_samples_end_the_epoch_with_their_list() {
         );
         assert!(epoch.next().is_none());
     }
+}
+
+#[test]
+fn remembered_samples_count_as_broken() {
+    let broken = Uneven { broken: |index| index == 3, ..Uneven::new(10) };
+    let options = LoaderOptions { max_broken: 1, ..LoaderOptions::default() };
+    let loader = loader(broken, options);
+    loader.remember([Broken { index: 7, name: "7".into(), cause: "broken before".into() }]);
+    let error = loader.epoch(0, 0).next().unwrap().unwrap_err();
+    let LoaderError::TooManyBroken { limit: 1, broken } = error else { panic!("{error}") };
+    assert_eq!(broken.iter().map(|sample| sample.index).collect::<Vec<_>>(), [3, 7]);
 }
 
 #[test]

@@ -8,6 +8,7 @@
 
 pub mod checkpoint;
 mod error;
+mod evaluate;
 mod event;
 mod facts;
 mod files;
@@ -20,10 +21,11 @@ mod trainer;
 
 pub use checkpoint::{Best, Facts, Progress};
 pub use error::{CheckpointError, TrainError};
+pub use evaluate::{EvaluationOptions, evaluate};
 pub use event::{BrokenSample, EpochEnd, Event, Finish, Observer, Position, Start, Step, Written};
 pub use log::Log;
 pub use metric::{Accuracy, Metric};
 pub use program::{Measured, Network, Programs};
 pub use schedule::{Constant, Cosine, OneCycle, Schedule, StepDecay, Timeline, Warmup};
 pub use settings::{Adam, AdamW, Keep, Optimiser, Settings, Sgd};
-pub use trainer::{BEST, CHECKPOINT, EvaluationOptions, Job, Outcome, Trained, Trainer, evaluate};
+pub use trainer::{BEST, CHECKPOINT, Job, Outcome, Trained, Trainer};
