@@ -32,13 +32,13 @@ bench:
 reference:
 	$(PYTHON) reference/training.py > crates/engine/tests/fixtures/training.json
 	$(PYTHON) reference/optimisers.py
+	$(PYTHON) reference/schedules.py
 	$(PYTHON) reference/image_fixtures.py
 	$(PYTHON) reference/torchvision_names.py
 	cargo run -p svertka-graph --example onnx_cases -- target/onnx/structure
 	$(PYTHON) reference/onnx_check.py target/onnx/structure
 	cargo run -p svertka-engine --example onnx_values -- target/onnx/values
 	$(PYTHON) reference/onnx_check.py target/onnx/values
-	$(PYTHON) reference/schedules.py
 
 # Five minutes each; needs a nightly toolchain and cargo-fuzz.
 fuzz:

@@ -1,5 +1,5 @@
 use svertka_engine::EngineError;
-use svertka_graph::GraphError;
+use svertka_graph::{GraphError, onnx::OnnxError};
 use svertka_train::TrainError;
 
 /// Why a task cannot be made or done.
@@ -17,6 +17,9 @@ pub enum TaskError {
     /// Training or evaluation failed.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
     /// What a file says about itself makes no sense.
     #[error("metadata `{key}`: {reason}")]
     Metadata {

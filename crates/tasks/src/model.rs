@@ -4,7 +4,8 @@ use crate::{
     metadata,
     targets::class::{self, scores},
 };
-use svertka_graph::{Graph, Parameters};
+use std::path::Path;
+use svertka_graph::{Graph, Parameters, onnx};
 
 /// A network that knows what it reads and what its scores mean: all that prediction needs.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,5 +44,24 @@ impl Model {
         let (target, recipe) = (class::Target { classes }, metadata::recipe(&graph)?);
         target.check(&graph)?;
         Ok(Self { graph, parameters, input, target, recipe })
+    }
+
+    /// Reads an ONNX file.
+    ///
+    /// # Errors
+    /// [`TaskError::Onnx`], which names the file; as [`new`](Self::new).
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, TaskError> {
+        let (graph, parameters) = onnx::load(path)?;
+        Self::new(graph, parameters)
+    }
+
+    /// Writes an ONNX file that carries all of this. It appears whole or not at all.
+    ///
+    /// # Errors
+    /// [`TaskError::Onnx`], which names the file.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), TaskError> {
+        let mut graph = self.graph.clone();
+        metadata::write(&mut graph, &self.input, &self.target, self.recipe.as_ref());
+        Ok(onnx::save(path, &graph, &self.parameters)?)
     }
 }

@@ -97,6 +97,20 @@ fn a_graph_carries_all_that_prediction_needs() {
 }
 
 #[test]
+fn a_file_holds_the_model_and_what_was_said_about_it_since() {
+    let (_, mut model) = untrained();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.onnx");
+    model.save(&path).unwrap();
+    assert_eq!(Model::load(&path).unwrap(), model);
+    model.target.classes[3] = "three".into();
+    model.save(&path).unwrap();
+    assert_eq!(Model::load(&path).unwrap().target, model.target);
+    let error = Model::load(folder.path().join("none.onnx")).unwrap_err().to_string();
+    assert!(error.contains("none.onnx"), "{error}");
+}
+
+#[test]
 fn a_network_that_says_nothing_is_asked_for_its_shapes() {
     let (_, model) = untrained();
     let mut graph = model.graph.clone();

@@ -25,7 +25,7 @@ impl Default for EvaluationOptions {
 }
 
 /// Measures a network on samples; returns what it found, and the broken samples that it left out. `graph` is as that of a
-/// [`Job`].
+/// [`Job`](crate::Job).
 ///
 /// # Errors
 /// [`TrainError::Mismatch`], [`TrainError::NoSamples`], [`TrainError::Label`], [`TrainError::Loader`]; those of the engine.

@@ -5,7 +5,8 @@ use std::{fs, io, path::Path};
 /// Puts what `write` writes into the place of `path` in one step: it is written beside it, forced to the disk, then renamed.
 pub(crate) fn replace(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let name = path.file_name().ok_or_else(|| io::Error::other("the path names no file"))?;
-    let temporary = path.with_file_name(format!(".{}.{}", name.display(), std::process::id()));
+    // Always the same name, so that what a killed run leaves behind is overwritten by the next.
+    let temporary = path.with_file_name(format!(".{}.part", name.display()));
     let written = write(&temporary)
         .and_then(|()| fs::OpenOptions::new().write(true).open(&temporary)?.sync_all())
         .and_then(|()| fs::rename(&temporary, path));
