@@ -176,11 +176,21 @@ fn by_cpu(
     seeds: &BTreeMap<String, Array>,
     machine: Machine,
 ) -> Result<Results, EngineError> {
+    bound_for(problem, seeds, &sizes(problem, seeds), machine)
+}
+
+/// The problem in a program that was bound for these sizes, which may have more rows.
+fn bound_for(
+    problem: &Problem,
+    seeds: &BTreeMap<String, Array>,
+    sizes: &Sizes,
+    machine: Machine,
+) -> Result<Results, EngineError> {
     let of = problem.graph.outputs().iter().map(|&id| problem.graph.value(id).name.clone()).collect();
     let plan: Arc<Plan> = lower(&problem.graph, &Purpose::Training { of })?.into();
     let mut state = State::new(&problem.graph, &problem.parameters)?;
     let mut workspace = Workspace::new(machine);
-    let program = plan.bind(&sizes(problem, seeds), &state, &mut workspace)?;
+    let program = plan.bind(sizes, &state, &mut workspace)?;
     let names: Vec<String> =
         problem.graph.inputs().iter().map(|&id| problem.graph.value(id).name.clone()).collect();
     let forward = Operands::new(names.iter().map(|name| &problem.inputs[name]));
@@ -296,4 +306,55 @@ fn any_number_of_threads_gives_the_same_bits() {
         assert_eq!(one, bits(run(2)), "seed {seed}, two threads");
         assert_eq!(one, bits(run(4)), "seed {seed}, four threads");
     }
+}
+
+/// The problem without the last row of its batch, if the symbol `N` counts more than one.
+fn with_one_row_less(problem: &Problem) -> Option<(Problem, usize)> {
+    let leads = |name: &str| {
+        let id = problem.graph.find(name)?;
+        problem.graph.shape(id).first().filter(|dim| dim.to_string() == "N").cloned()
+    };
+    let mut fewer = problem.clone();
+    let mut rows = None;
+    for (name, array) in &mut fewer.inputs {
+        if leads(name).is_none() || array.shape()[0] < 2 {
+            continue;
+        }
+        let mut shape = array.shape().to_vec();
+        rows = Some(shape[0]);
+        shape[0] -= 1;
+        let len = shape.iter().product();
+        *array = match array.as_f64() {
+            Some(values) => Array::real(&shape, values[..len].to_vec()),
+            None => Array::integers(&shape, array.as_i64().unwrap()[..len].to_vec()),
+        }
+        .unwrap();
+    }
+    let possible = fewer.graph.concrete_shapes(&sizes(&fewer, &BTreeMap::new())).is_ok();
+    rows.filter(|_| possible).map(|rows| (fewer, rows))
+}
+
+#[test]
+fn programs_that_accept_fewer_rows_work_on_those_that_are_there() {
+    let (mut failures, mut compared) = (Vec::new(), 0);
+    let problems = problems::all().into_iter().chain((0..300).map(network));
+    for (fewer, rows) in problems.filter_map(|problem| with_one_row_less(&problem)) {
+        let seeds = seeds(&training_form(&fewer.graph).unwrap().graph, &fewer);
+        let sizes = sizes(&fewer, &seeds).with("N", rows);
+        match bound_for(&fewer, &seeds, &sizes, two_threads(Isa::detect())) {
+            Ok(found) => {
+                compared += 1;
+                let difference = difference(&found, &by_reference(&fewer, &seeds));
+                failures.extend(
+                    difference
+                        .map(|error| format!("{}: {error}\n{}", fewer.name, builder_code(&fewer.graph))),
+                );
+            }
+            // Programs in which the rows do not lead everywhere refuse them.
+            Err(EngineError::Input { .. } | EngineError::Order(_) | EngineError::Graph(_)) => {}
+            Err(error) => failures.push(format!("{}: {error}", fewer.name)),
+        }
+    }
+    assert!(compared > 100, "only {compared} programs accepted fewer rows");
+    assert!(failures.is_empty(), "{} fail:\n{}", failures.len(), failures.join("\n"));
 }

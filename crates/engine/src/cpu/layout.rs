@@ -167,7 +167,9 @@ fn wanted_of_op(plan: &Plan, step: &Step, op: &Op) -> Wanted {
         Op::Concat(_) | Op::Pad(_) => Wanted::Alike,
         Op::Binary(_) if broadcasts_in_any_order(plan, step) => Wanted::Alike,
         Op::Reduce(reduce) if reduce.keepdims => Wanted::Alike,
-        Op::Reduce(reduce) if fuse::is_column_sum(reduce) => Wanted::ChannelsLast(vec![0]),
+        Op::Reduce(reduce) if fuse::is_column_sum(reduce, plan.values[step.inputs[0]].rank) => {
+            Wanted::ChannelsLast(vec![0])
+        }
         Op::Reduce(reduce) if keeps_order(plan, step, reduce) => Wanted::AnyToPlanar,
         Op::Transpose(_) => Wanted::AnyToPlanar,
         Op::Internal(internal) => wanted_of_internal(plan, step, internal),

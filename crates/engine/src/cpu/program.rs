@@ -129,7 +129,11 @@ impl Program {
         key: RunKey,
     ) -> Result<(), EngineError> {
         let statistics = Memory::new(&mut state.blocks.statistics);
-        self.run_forward(workspace, state, statistics, inputs, key)
+        let done = self.run_forward(workspace, state, statistics, inputs, key);
+        if self.moves_statistics {
+            state.touch();
+        }
+        done
     }
 
     /// Runs a program that changes nothing in the state: inference.

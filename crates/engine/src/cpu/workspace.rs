@@ -1,6 +1,6 @@
 use super::{memory::LINE, program::Holder};
 use crate::EngineError;
-use std::{collections::HashMap, fmt};
+use std::{alloc::Layout, collections::HashMap, fmt};
 use svertka_kernels::Machine;
 
 /// What all programs of a model share: threads, one scratch arena, packed weights.
@@ -73,11 +73,8 @@ impl Arena {
             return Ok(());
         }
         let refused = || EngineError::Memory { bytes: 4 * len as u128 };
-        let total = len.checked_add(LINE).ok_or_else(refused)?;
         self.memory = Vec::new();
-        self.memory.try_reserve_exact(total).map_err(|_| refused())?;
-        // Zeroed pages come from the system as they are touched.
-        self.memory.resize(total, 0.0);
+        self.memory = zeroed(len.checked_add(LINE).ok_or_else(refused)?).ok_or_else(refused)?;
         self.offset = self.memory.as_ptr().align_offset(4 * LINE).min(LINE);
         self.len = len;
         Ok(())
@@ -89,5 +86,16 @@ impl Arena {
 
     pub(crate) fn as_slice(&self) -> &[f32] {
         &self.memory[self.offset..][..self.len]
+    }
+}
+
+/// `len` zeros whose pages the system hands out as they are touched; `None` where it refuses.
+fn zeroed(len: usize) -> Option<Vec<f32>> {
+    let layout = Layout::array::<f32>(len).ok().filter(|layout| layout.size() > 0)?;
+    // SAFETY: the layout is not empty. Zero bytes are valid f32, and pointer, length and capacity are those of a vector's
+    // allocation of this layout.
+    unsafe {
+        let start = std::alloc::alloc_zeroed(layout);
+        (!start.is_null()).then(|| Vec::from_raw_parts(start.cast(), len, len))
     }
 }

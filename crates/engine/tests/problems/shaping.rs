@@ -82,7 +82,7 @@ fn reshapes() -> Vec<Problem> {
 }
 
 fn reduces() -> Vec<Problem> {
-    let axes: [(&[usize], &[i64]); 7] = [
+    let axes: [(&[usize], &[i64]); 11] = [
         (&[2, 3, 4, 5], &[2, 3]),
         (&[2, 3, 4, 5], &[1]),
         (&[2, 3, 4], &[-1, 0]),
@@ -90,6 +90,11 @@ fn reduces() -> Vec<Problem> {
         (&[6], &[0]),
         (&[2, 1, 3], &[1]),
         (&[2, 2, 2, 2], &[3, 1]),
+        // Sums that are almost those of a bias' gradient.
+        (&[2, 3, 4, 5], &[0]),
+        (&[2, 3, 4, 5], &[0, 2]),
+        (&[2, 3, 4, 5], &[0, 2, 3]),
+        (&[2, 3, 4], &[0]),
     ];
     let mut problems = Vec::new();
     for (kind, keepdims) in [

@@ -140,6 +140,9 @@ pub(super) fn transposed(
     let bias = step.inputs.get(2).copied();
     let forward = op::Conv { window: conv.window.clone(), group: conv.group };
     let problem = problem(binder, step, &forward, binder.pictures(y), binder.pictures(x).channels)?;
+    if problem.output() != binder.pictures(x).size {
+        return Err(binder.unsupported(step, "output_padding has to be smaller than the stride"));
+    }
     backwards(binder, step, problem, [x, weight, y], bias, activation.map(kernel_activation))
 }
 

@@ -95,7 +95,7 @@ pub(super) fn binary(binder: &Binder, step: &Step, op: op::Binary) -> Result<Bou
 }
 
 pub(super) fn reduce(binder: &Binder, step: &Step, op: &op::Reduce) -> Result<Bound, EngineError> {
-    if is_column_sum(op) {
+    if is_column_sum(op, binder.shape(step.inputs[0]).len()) {
         return Ok(column_sum(binder, step));
     }
     let (x, y) = (step.inputs[0], step.outputs[0]);

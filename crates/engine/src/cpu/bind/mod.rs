@@ -1,6 +1,7 @@
 //! Binding: every step of a plan becomes a closure over a kernel's plan, for given sizes.
 
 mod activation;
+mod batch;
 mod conv;
 mod elementwise;
 mod gemm;
@@ -18,8 +19,9 @@ use super::{
     workspace::Packed,
 };
 use crate::{EngineError, State};
+use batch::Batch;
 use std::{fmt::Display, ops::Range, sync::Arc};
-use svertka_graph::{Dim, Op, Sizes, op::Internal};
+use svertka_graph::{Op, Sizes, op::Internal};
 use svertka_kernels::Machine;
 
 /// What a bound step does.
@@ -85,7 +87,8 @@ impl Plan {
         workspace: &mut Workspace,
     ) -> Result<Program, EngineError> {
         let shapes = self.graph.concrete_shapes(sizes)?;
-        let batch = Batch::of(self, &shapes);
+        self.check_not_empty(&shapes)?;
+        let batch = Batch::of(&self.graph, &shapes);
         let mut binder = Binder {
             plan: self,
             shapes: &shapes,
@@ -121,34 +124,14 @@ impl Plan {
         program.check_disjoint()?;
         Ok(program)
     }
-}
 
-/// The symbol that counts rows.
-struct Batch {
-    symbol: Option<Dim>,
-    size: usize,
-    /// The symbol is the first axis of every value that depends on it, and nothing else.
-    leads_everywhere: bool,
-}
-
-impl Batch {
-    fn of(plan: &Plan, shapes: &[Vec<usize>]) -> Self {
-        let first = plan.graph.inputs().first().and_then(|&id| {
-            let dim = plan.graph.shape(id).first()?;
-            Some((dim.clone(), shapes[id.index()][0]))
-        });
-        let Some((dim @ Dim::Symbol(_), size)) = first else {
-            return Self { symbol: None, size: first.map_or(1, |(_, size)| size), leads_everywhere: false };
-        };
-        let name = dim.to_string();
-        let elsewhere = |axis: usize, other: &Dim| {
-            matches!(other, Dim::Symbol(symbol) if symbol.contains(&name)) && !(axis == 0 && *other == dim)
-        };
-        let values = plan.graph.values();
-        let leads = !values
-            .iter()
-            .any(|value| value.ty.shape.iter().enumerate().any(|(axis, other)| elsewhere(axis, other)));
-        Self { symbol: Some(dim), size, leads_everywhere: leads }
+    /// Refuses values without elements: no kernel has to think of them.
+    fn check_not_empty(&self, shapes: &[Vec<usize>]) -> Result<(), EngineError> {
+        let empty = self.graph.values().iter().zip(shapes).find(|(_, shape)| shape.contains(&0));
+        empty.map_or(Ok(()), |(value, shape)| {
+            let reason = format!("the value has no elements, its shape is {shape:?}");
+            Err(EngineError::Unsupported { node: value.name.clone(), op: "value".to_owned(), reason })
+        })
     }
 }
 
@@ -291,20 +274,27 @@ impl Binder<'_> {
 
     /// Where the value lives that `slot` is a view of.
     fn root(&self, slot: Slot) -> &Home {
-        let home = &self.plan.values[slot].home;
-        let viewed =
-            self.plan.producer(slot).map(|index| &self.plan.steps[index]).filter(|step| self.views(step));
-        match viewed {
-            Some(step) if *home == Home::Arena => self.root(step.inputs[0]),
-            _ => home,
+        let mut root = slot;
+        while let Some(step) = self.plan.producer(root).map(|index| &self.plan.steps[index]) {
+            if !self.views(step) {
+                break;
+            }
+            root = step.inputs[0];
         }
+        &self.plan.values[root].home
     }
 
     /// Whether a slot, or a view of it, is an output of the graph.
     fn is_output(&self, slot: Slot) -> bool {
-        let views =
-            || self.plan.steps.iter().filter(|step| step.inputs.first() == Some(&slot) && self.views(step));
-        self.plan.outputs.contains(&slot) || views().any(|step| self.is_output(step.outputs[0]))
+        let mut views = vec![slot];
+        while let Some(slot) = views.pop() {
+            if self.plan.outputs.contains(&slot) {
+                return true;
+            }
+            let readers = self.plan.steps.iter().filter(|step| step.inputs.first() == Some(&slot));
+            views.extend(readers.filter(|step| self.views(step)).map(|step| step.outputs[0]));
+        }
+        false
     }
 
     /// The graph's shape of a slot.

@@ -1,16 +1,12 @@
 //! Convolution, matrix product or batch norm + activation: applied while the result is written, where nobody needs the
 //! value in between.
 
+use super::each_step;
 use crate::cpu::plan::{Kind, Plan};
 use svertka_graph::{Op, op::Activation};
 
 pub(super) fn run(plan: &mut Plan) {
-    let mut index = 0;
-    while index < plan.steps.len() {
-        if !fuse(plan, index) {
-            index += 1;
-        }
-    }
+    each_step(plan, fuse);
 }
 
 /// Fuses the activation at `index` into the step in front of it; whether it did.

@@ -1,16 +1,11 @@
 //! Convolution or batch norm + add: the summand is added while the result is written.
 
-use super::same_shape;
+use super::{each_step, same_shape};
 use crate::cpu::plan::{Kind, Plan, Slot, Step};
 use svertka_graph::{Op, op::Binary};
 
 pub(super) fn run(plan: &mut Plan) {
-    let mut index = 0;
-    while index < plan.steps.len() {
-        if !fuse(plan, index) {
-            index += 1;
-        }
-    }
+    each_step(plan, fuse);
 }
 
 /// Fuses the addition at `index` into the later of the steps that make its summands; whether it did.

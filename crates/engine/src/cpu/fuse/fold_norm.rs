@@ -1,14 +1,10 @@
 //! Convolution + batch norm at inference: the normalisation is folded into the weights while they are packed.
 
+use super::each_step;
 use crate::cpu::plan::{FoldedNorm, Kind, Plan};
 
 pub(super) fn run(plan: &mut Plan) {
-    let mut index = 0;
-    while index < plan.steps.len() {
-        if !fold(plan, index) {
-            index += 1;
-        }
-    }
+    each_step(plan, fold);
 }
 
 /// Folds the normalisation at `index` into the convolution in front of it; whether it did.

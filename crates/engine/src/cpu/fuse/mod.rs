@@ -32,6 +32,16 @@ pub(super) fn run(plan: &mut Plan) {
     }
 }
 
+/// Applies a rewriting to every step. One that returns true has changed the steps at its index: they are looked at again.
+fn each_step(plan: &mut Plan, rewrite: fn(&mut Plan, usize) -> bool) {
+    let mut index = 0;
+    while index < plan.steps.len() {
+        if !rewrite(plan, index) {
+            index += 1;
+        }
+    }
+}
+
 /// Drops steps whose outputs nobody reads.
 fn remove_unread(plan: &mut Plan) {
     loop {

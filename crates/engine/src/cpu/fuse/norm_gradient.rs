@@ -1,6 +1,7 @@
 //! The gradient of batch norm (+ add) + activation in one: the gradient behind the activation is stored only where the
 //! other summand needs it.
 
+use super::each_step;
 use crate::cpu::plan::{FusedNormGradient, Kind, Plan, Slot, Step};
 use svertka_graph::{
     Op,
@@ -11,12 +12,7 @@ pub(super) fn run(plan: &mut Plan) {
     for index in 0..plan.steps.len() {
         lift(&mut plan.steps[index]);
     }
-    let mut index = 0;
-    while index < plan.steps.len() {
-        if !fuse(plan, index) {
-            index += 1;
-        }
-    }
+    each_step(plan, fuse);
 }
 
 /// Inputs of both forms: x, dy, scale, mean, and inverse deviation or variance.
