@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use svertka_train::{Cosine, Optimiser, Schedule, Settings, Sgd};
+use svertka_train::{Cosine, OneCycle, Optimiser, Schedule, Settings, Sgd};
 
 /// How a network is trained: what a configuration file holds beside paths.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,19 +35,21 @@ impl Recipe {
     }
 }
 
-/// Small grey pictures, a network of two convolutions.
+/// Small grey pictures, a network of two convolutions. Chosen on splits of the training part of the digits (mean validation
+/// accuracy of the last epoch over the seeds 11 to 14, each with a split of its own: 98.5 %; a cosine from 0.02 without
+/// smoothing: 98.1 %) and to serve Fashion-MNIST in ten epochs, where a rate of 0.15 does not.
 fn lenet() -> Recipe {
     Recipe {
         network: String::new(),
         dropout: 0.2,
-        label_smoothing: 0.0,
+        label_smoothing: 0.1,
         validation: 0.1,
         settings: Settings {
             epochs: 20,
             batch: 64,
-            rate: 0.02,
+            rate: 0.05,
             optimiser: Optimiser::Sgd(Sgd { weight_decay: 5e-4, ..Sgd::default() }),
-            schedule: Schedule::Cosine(Cosine::default()),
+            schedule: Schedule::OneCycle(OneCycle::default()),
             ..Settings::default()
         },
     }
