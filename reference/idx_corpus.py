@@ -23,6 +23,7 @@ seeds = {
     "truncated": images[:-3],
     "trailing": images + b"x",
     "wrong_type": idx([1], [0] * 4, kind=0x0D),
+    "wraps_to_nothing": idx([0, 4, 1 << 31, 1 << 31], []),
     "claims_2_to_the_40": idx([1 << 20, 1 << 20], [0]),
 }
 OUT.mkdir(parents=True, exist_ok=True)

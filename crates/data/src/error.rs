@@ -106,7 +106,7 @@ pub enum SampleError {
     #[error(transparent)]
     Transform(#[from] TransformError),
     /// Another shape than the rest.
-    #[error("shape {found:?} after preprocessing, expected {expected:?}")]
+    #[error("shape {found:?} after preprocessing, expected {expected:?}{}", resize_advice(found, expected))]
     Shape {
         /// What it has.
         found: Vec<usize>,
@@ -119,6 +119,18 @@ pub enum SampleError {
     /// A task's own reason.
     #[error("{0}")]
     Other(String),
+}
+
+/// What to do about pictures [C, H, W] of another size than the first ones.
+fn resize_advice(found: &[usize], expected: &[usize]) -> String {
+    match (found, expected) {
+        (&[channels, ..], &[expected, height, width]) if channels == expected => {
+            format!(
+                "; pictures differ in size: set preprocess to a list with a resize, such as [{{ resize = [{height}, {width}] }}]"
+            )
+        }
+        _ => String::new(),
+    }
 }
 
 /// A sample that cannot be used, by name.

@@ -124,6 +124,48 @@ fn folders_of_classes_are_read_with_and_without_parts() {
     assert!(message(&parts).contains("class \"c\" of the validation part is not in the first part"));
 }
 
+/// Keeps the words of warnings.
+struct Warnings(std::sync::Arc<std::sync::Mutex<String>>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut words = self.0.lock().unwrap();
+        event.record(&mut |_: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+            words.push_str(&format!("{value:?}\n"));
+        });
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn folders_beside_parts_are_passed_over_by_name() {
+    let folder = Folder::new();
+    for file in ["train/a/1.png", "cats/2.png", "dogs/3.png"] {
+        folder.write(file, &png(2, 2, 1));
+    }
+    let words = std::sync::Arc::default();
+    let open_it = || open(folder.path()).unwrap();
+    let set = tracing::subscriber::with_default(Warnings(std::sync::Arc::clone(&words)), open_it);
+    assert_eq!(set.classes, ["a"]);
+    let words = words.lock().unwrap();
+    assert!(words.contains("cats, dogs"), "{words}");
+}
+
 #[test]
 fn folders_without_samples_are_errors() {
     let folder = Folder::new();
@@ -202,6 +244,14 @@ fn mistakes_in_tables_are_named_by_line() {
 }
 
 #[test]
+fn a_table_is_known_by_its_first_rows() {
+    let folder = Folder::new();
+    folder.write("a.png", &png(2, 2, 1));
+    folder.write("labels.csv", &[b"a.png,cat\n".repeat(20), b"\xff,dog\n".to_vec()].concat());
+    assert!(message(&folder).contains("labels.csv: "), "found by eight rows, then read whole");
+}
+
+#[test]
 fn a_stray_table_does_not_hide_folders() {
     let folder = Folder::new();
     folder.write("cats/a.png", &png(1, 1, 0));
@@ -222,6 +272,20 @@ fn pictures_of_several_sizes_need_a_resize() {
     assert!(pictures("[{ resize = 4 }]").is_err());
     let pictures = pictures("[{ resize = 4 }, { center_crop = 4 }]").unwrap();
     assert_eq!(svertka_data::Examples::input_shape(&pictures), [1, 4, 4]);
+}
+
+#[test]
+fn a_late_picture_of_another_size_says_what_to_do() {
+    let folder = Folder::new();
+    (0..40).for_each(|i| folder.write(&format!("cats/{i:02}.png"), &png(2, 2, i)));
+    folder.write("cats/01.png", &png(3, 2, 1)); // the probe looks at every other one
+    let part = open(folder.path()).unwrap().train;
+    let pictures = Pictures::new(part, Preprocess::default(), Channels::Grey).unwrap();
+    let mut label = 0;
+    let target = svertka_data::TargetMut::Class(&mut label);
+    let error =
+        svertka_data::Examples::write(&pictures, 0, 1, &mut [0.0; 4], target).unwrap_err().to_string();
+    assert!(error.contains("[1, 2, 3]") && error.contains("[{ resize = [2, 2] }]"), "{error}");
 }
 
 #[test]

@@ -39,9 +39,10 @@ pub(crate) fn open(root: &Path) -> Result<DataSet, Error> {
     label(root, contents)
 }
 
-/// Folders that are parts. What stands beside them is passed over.
+/// Folders that are parts. What stands beside them is passed over, by name.
 fn part_folders(root: &Path, folders: &[PathBuf]) -> Result<BTreeMap<PartName, PathBuf>, Error> {
     let mut parts = BTreeMap::new();
+    let mut others = Vec::new();
     for folder in folders {
         let holds_folders = list(folder).is_ok_and(|(inner, _)| !inner.is_empty());
         match PartName::parse(&name_of_entry(folder)) {
@@ -51,8 +52,16 @@ fn part_folders(root: &Path, folders: &[PathBuf]) -> Result<BTreeMap<PartName, P
                     return Err(Error::invalid(folder, cause));
                 }
             }
-            _ => tracing::debug!("{}: not a part of {}", folder.display(), root.display()),
+            _ => others.push(name_of_entry(folder)),
         }
+    }
+    if let (Some(part), false) = (parts.keys().next(), others.is_empty()) {
+        tracing::warn!(
+            "{}: read as parts of a data set, for it has a {} folder; passed over: {}",
+            root.display(),
+            part.as_str(),
+            others.join(", ")
+        );
     }
     Ok(parts)
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
+pub use super::idx_pairs::part;
 use crate::Error;
 
 /// Most items of one file, 4 GiB of pixels.

@@ -109,8 +109,11 @@ fn check_labels(labels: &[u8], classes: usize) -> Result<(), String> {
 }
 
 /// A part from arrays of pictures and labels. Pictures are [N, H, W]; or [N, H, W, C], unless only the second dimension can be
-/// channels (at most 4), which makes them [N, C, H, W].
-pub(crate) fn part(origin: &str, images: Idx, labels: &Idx) -> Result<Part, IdxError> {
+/// channels (at most 4), which makes them [N, C, H, W]. `origin` is the archive's name, for messages.
+///
+/// # Errors
+/// [`IdxError::Claim`] if there are no pictures or no pixels, or shapes, items and labels contradict each other.
+pub fn part(origin: &str, images: Idx, labels: &Idx) -> Result<Part, IdxError> {
     let (&count, shape) = images.shape.split_first().unwrap_or((&0, &[]));
     let few = |length: usize| (1..=MAX_CHANNELS).contains(&length);
     let (height, width, channels, planar) = match *shape {
@@ -119,10 +122,18 @@ pub(crate) fn part(origin: &str, images: Idx, labels: &Idx) -> Result<Part, IdxE
         [channels, height, width] if few(channels) => (height, width, channels, true),
         _ => return Err(shape_error(&images.shape, "pictures are [N, H, W], [N, H, W, C] or [N, C, H, W]")),
     };
+    if count == 0 {
+        return Err(shape_error(&images.shape, "there are no pictures"));
+    }
     if height == 0 || width == 0 {
         return Err(shape_error(&images.shape, "pictures have at least one pixel"));
     }
-    if labels.shape != [count] {
+    let items =
+        [height, width, channels].iter().try_fold(count, |product, &length| product.checked_mul(length));
+    if items != Some(images.items.len()) {
+        return Err(shape_error(&images.shape, &format!("there are {}", images.items.len())));
+    }
+    if labels.shape != [count] || labels.items.len() != count {
         return Err(shape_error(&images.shape, &format!("the labels are {:?}", labels.shape)));
     }
     let size = Size { width, height };
@@ -146,7 +157,7 @@ pub(crate) fn interleave(planes: &[u8], channels: usize, pixels: usize) -> Vec<u
 }
 
 fn shape_error(shape: &[usize], reason: &str) -> IdxError {
-    let claimed = shape.iter().map(|length| *length as u128).product();
+    let claimed = shape.iter().fold(1u128, |product, &length| product.saturating_mul(length as u128));
     IdxError::Claim { claimed, shape: shape.to_vec(), reason: reason.to_string() }
 }
 
@@ -167,6 +178,19 @@ mod tests {
     #[test]
     fn planes_become_interleaved() {
         assert_eq!(interleave(&[1, 2, 3, 10, 20, 30], 2, 3), [1, 10, 2, 20, 3, 30]);
+    }
+
+    #[test]
+    fn shapes_that_hold_nothing_or_wrap_around_are_refused() {
+        let none = Idx { shape: vec![0], items: Vec::new() };
+        let refusal = |shape: &[usize], labels: &Idx| {
+            let images = Idx { shape: shape.to_vec(), items: Vec::new() };
+            part("p", images, labels).unwrap_err().to_string()
+        };
+        assert!(refusal(&[0, 4, 1 << 31, 1 << 31], &none).contains("there are no pictures"));
+        assert!(refusal(&[0, 28, 28], &none).contains("there are no pictures"));
+        let one = Idx { shape: vec![1], items: vec![0] };
+        assert!(refusal(&[1, 4, 1 << 31, 1 << 31], &one).contains("there are 0"));
     }
 
     #[test]

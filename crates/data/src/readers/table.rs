@@ -1,6 +1,8 @@
 //! A CSV or TSV of path and label, with or without a header, and with an optional column that names the part.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use csv::{ReaderBuilder, StringRecord};
@@ -17,8 +19,9 @@ const SPLITS: [&str; 4] = ["split", "part", "set", "subset"];
 /// Longest table read.
 const MAX_FILE: u64 = 1 << 30;
 
-/// Rows looked at to tell whether a table names pictures.
+/// Rows looked at to tell whether a table names pictures, and most bytes of them.
 const ROWS_TRIED: usize = 8;
+const BYTES_TRIED: u64 = 1 << 16;
 
 /// Whether a file's name says that it is a table.
 pub(crate) fn has_extension(path: &Path) -> bool {
@@ -45,10 +48,10 @@ pub(crate) fn find(folder: &Path) -> Result<Option<PathBuf>, Error> {
 }
 
 fn names_files(path: &Path) -> bool {
-    let Ok(rows) = rows(path) else { return false };
+    let Ok(mut reader) = reader(path, BYTES_TRIED) else { return false };
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut cells = rows.iter().take(ROWS_TRIED).flat_map(|row| row.iter());
-    cells.any(|cell| !cell.is_empty() && folder.join(cell).is_file())
+    let names_file = |cell: &str| !cell.is_empty() && folder.join(cell).is_file();
+    reader.records().take(ROWS_TRIED).flatten().any(|row| row.iter().any(names_file))
 }
 
 pub(crate) fn open(path: &Path) -> Result<DataSet, Error> {
@@ -63,10 +66,10 @@ pub(crate) fn open(path: &Path) -> Result<DataSet, Error> {
         return Err(Error::invalid(path, "a header, but no rows"));
     }
     let classes = class_names(&samples);
+    let labels: HashMap<&String, usize> = classes.iter().zip(0..).collect();
     let parts = PartName::ALL.map(|part| {
         let of_part = samples.iter().filter(|sample| sample.part == part);
-        let label = |label: &String| classes.iter().position(|class| class == label).unwrap_or_default();
-        let files: Vec<_> = of_part.map(|sample| (sample.path.clone(), label(&sample.label))).collect();
+        let files: Vec<_> = of_part.map(|sample| (sample.path.clone(), labels[&sample.label])).collect();
         (!files.is_empty()).then(|| Part::from_files(files))
     });
     Ok(assemble(name_of(path), classes, parts))
@@ -136,19 +139,22 @@ fn rows(path: &Path) -> Result<Vec<StringRecord>, Error> {
     if bytes > MAX_FILE {
         return Err(Error::invalid(path, format!("{bytes} bytes, limit {MAX_FILE}")));
     }
-    let text = std::fs::read(path).map_err(Error::read(path))?;
-    let mut reader = ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .delimiter(delimiter(path, &text))
-        .from_reader(text.as_slice());
+    let mut reader = reader(path, MAX_FILE)?;
     reader.records().collect::<Result<_, _>>().map_err(|error| Error::invalid(path, error.to_string()))
 }
 
+/// Of the first `limit` bytes of a file.
+fn reader(path: &Path, limit: u64) -> Result<csv::Reader<impl Read>, Error> {
+    let mut file = BufReader::new(File::open(path).map_err(Error::read(path))?);
+    let delimiter = delimiter(path, file.fill_buf().map_err(Error::read(path))?);
+    let mut builder = ReaderBuilder::new();
+    builder.has_headers(false).flexible(true).trim(csv::Trim::All).delimiter(delimiter);
+    Ok(builder.from_reader(file.take(limit)))
+}
+
 /// Tabs in a `.tsv`; else semicolons if the first line has some and no comma, as spreadsheets write in half of Europe.
-fn delimiter(path: &Path, text: &[u8]) -> u8 {
-    let first_line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+fn delimiter(path: &Path, head: &[u8]) -> u8 {
+    let first_line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     match path.extension() {
         Some(extension) if extension.eq_ignore_ascii_case("tsv") => b'\t',
         _ if first_line.contains(&b';') && !first_line.contains(&b',') => b';',
