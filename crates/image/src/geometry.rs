@@ -2,8 +2,9 @@
 
 use bytemuck::{cast_slice, pod_collect_to_vec};
 use fast_image_resize as fir;
-use fir::images::{Image, ImageRef};
-use fir::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fir::images::Image;
+use fir::pixels::{U8, U8x2, U8x3, U8x4, U16, U16x2, U16x3, U16x4};
+use fir::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::picture::deinterleave;
 use crate::{MAX_PIXELS, Picture, Samples, Size, TransformError};
@@ -74,10 +75,13 @@ impl Picture {
         if filter.overshoots() && !self.has_alpha() && rows_first != size && rows_first != self.size() {
             return self.resize(rows_first, filter)?.resize(size, filter);
         }
-        let samples = if colour_type(self).is_some() {
-            resize_interleaved(self, size, filter)
-        } else {
-            resize_bands(self, size, filter)
+        let job = Job { from: self.size(), to: size, filter };
+        let samples = match interleaved(self) {
+            Some(run) => self.samples().map(
+                |samples| run(&job, samples),
+                |samples| pod_collect_to_vec(&run(&job, cast_slice(samples))),
+            ),
+            None => resize_bands(self, &job),
         };
         self.with_samples(size, samples)
     }
@@ -145,38 +149,29 @@ fn half_to_even(number: usize) -> usize {
     if number % 2 == 1 && half % 2 == 1 { half + 1 } else { half }
 }
 
-/// The interleaved layout that the resizer knows. Bands without opacity must not be weighted by their last
+/// The resizer of an interleaved layout, if it knows it. Bands without opacity must not be weighted by their last
 /// one: only pixels of one or three colours are resized together.
-fn colour_type(picture: &Picture) -> Option<PixelType> {
+fn interleaved(picture: &Picture) -> Option<fn(&Job, &[u8]) -> Vec<u8>> {
     let colours = picture.channels() - usize::from(picture.has_alpha());
     Some(match (picture.bits(), colours, picture.has_alpha()) {
-        (8, 1, false) => PixelType::U8,
-        (8, 1, true) => PixelType::U8x2,
-        (8, 3, false) => PixelType::U8x3,
-        (8, 3, true) => PixelType::U8x4,
-        (16, 1, false) => PixelType::U16,
-        (16, 1, true) => PixelType::U16x2,
-        (16, 3, false) => PixelType::U16x3,
-        (16, 3, true) => PixelType::U16x4,
+        (8, 1, false) => Job::run::<U8>,
+        (8, 1, true) => Job::run::<U8x2>,
+        (8, 3, false) => Job::run::<U8x3>,
+        (8, 3, true) => Job::run::<U8x4>,
+        (16, 1, false) => Job::run::<U16>,
+        (16, 1, true) => Job::run::<U16x2>,
+        (16, 3, false) => Job::run::<U16x3>,
+        (16, 3, true) => Job::run::<U16x4>,
         _ => return None,
     })
 }
 
-fn resize_interleaved(picture: &Picture, size: Size, filter: Filter) -> Samples {
-    let pixel = colour_type(picture).expect("the caller asked");
-    let job = Job { from: picture.size(), to: size, pixel, filter };
-    picture
-        .samples()
-        .map(|samples| job.run(samples), |samples| pod_collect_to_vec(&job.run(cast_slice(samples))))
-}
-
 /// Each band as a grey picture of its own.
-fn resize_bands(picture: &Picture, size: Size, filter: Filter) -> Samples {
-    let pixel = if picture.bits() == 8 { PixelType::U8 } else { PixelType::U16 };
-    let job = Job { from: picture.size(), to: size, pixel, filter };
+fn resize_bands(picture: &Picture, job: &Job) -> Samples {
+    let wide = |band: &[u16]| pod_collect_to_vec(&job.run::<U16>(cast_slice(band)));
     picture.samples().map(
-        |samples| by_band(samples, picture.channels(), |band| job.run(band)),
-        |samples| by_band(samples, picture.channels(), |band| pod_collect_to_vec(&job.run(cast_slice(band)))),
+        |samples| by_band(samples, picture.channels(), |band| job.run::<U8>(band)),
+        |samples| by_band(samples, picture.channels(), wide),
     )
 }
 
@@ -191,20 +186,22 @@ fn by_band<T: Copy + Default>(samples: &[T], channels: usize, resize: impl Fn(&[
 struct Job {
     from: Size,
     to: Size,
-    pixel: PixelType,
     filter: Filter,
 }
 
 impl Job {
-    fn run(&self, bytes: &[u8]) -> Vec<u8> {
-        let source = ImageRef::new(self.from.width as u32, self.from.height as u32, bytes, self.pixel)
-            .expect("a picture has as many samples as its size and channels say");
-        let mut output = Image::new(self.to.width as u32, self.to.height as u32, self.pixel);
+    /// Pixels of one type. The resizer's own choice among all its types at run time would compile each of them.
+    fn run<P: PixelTrait>(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut source = Image::new(self.from.width as u32, self.from.height as u32, P::pixel_type());
+        source.buffer_mut().copy_from_slice(bytes);
+        let mut output = Image::new(self.to.width as u32, self.to.height as u32, P::pixel_type());
         let weighted = self.filter != Filter::Nearest;
         let options = ResizeOptions::new().resize_alg(self.filter.algorithm()).use_alpha(weighted);
-        Resizer::new()
-            .resize(&source, &mut output, &options)
-            .expect("source and output have one pixel type and no crop is asked for");
+        let (Some(from), Some(mut to)) = (source.typed_image_mut::<P>(), output.typed_image_mut::<P>())
+        else {
+            unreachable!("both were made of this pixel type");
+        };
+        Resizer::new().resize_typed(&from, &mut to, &options).expect("no crop is asked for");
         output.into_vec()
     }
 }

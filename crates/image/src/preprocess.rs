@@ -101,7 +101,12 @@ impl Transform {
         if let Some(option) = table.keys().find(|key| !known(key)) {
             return Err(ParseError(format!("{name} has no option {option:?}")));
         }
-        match (name.as_str(), numbers(argument)?.as_slice()) {
+        let numbers = numbers(argument)?;
+        let offsets = if name == "crop" { 2 } else { 0 };
+        if numbers.iter().skip(offsets).any(|&length| length == 0) {
+            return Err(ParseError(format!("{name} = {argument}: sizes are at least 1")));
+        }
+        match (name.as_str(), numbers.as_slice()) {
             ("resize", &[side]) => Ok(Self::ResizeShortSide(side, filter(table)?)),
             ("resize", &[height, width]) => Ok(Self::Resize(Size { width, height }, filter(table)?)),
             ("center_crop", &[side]) => Ok(Self::CenterCrop(Size::square(side))),
@@ -145,8 +150,9 @@ impl fmt::Display for FilterOption {
     }
 }
 
-/// A list of transforms, applied in order. `Display` and `FromStr` are each other's inverse; serde reads and
-/// writes the list as it stands in a configuration file.
+/// A list of transforms, applied in order. `FromStr` reads what `Display` writes, except for [`Channels::Keep`] and
+/// [`Channels::Bands`], which have no name among the transforms; serde reads and writes the list as it stands in a
+/// configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "Vec<Value>", into = "Vec<Value>")]
 pub struct Preprocess(
@@ -218,7 +224,7 @@ fn unknown_transform(name: &str) -> ParseError {
     ParseError(format!("unknown transform {name:?}; did you mean {nearest:?}?"))
 }
 
-/// One number or a list of them, none below one except the offsets of a crop.
+/// One number or a list of them, none below zero.
 fn numbers(value: &Value) -> Result<Vec<usize>, ParseError> {
     let number = |value: &Value| {
         let number = value.as_integer().and_then(|number| usize::try_from(number).ok());
@@ -279,6 +285,9 @@ mod tests {
         assert!(message("[{ center_crop = 3, filter = \"box\" }]").contains("no option \"filter\""));
         assert!(message("[{ resize = 3, filter = \"boxy\" }]").contains("unknown filter"));
         assert!(message("[{ resize = -3 }]").contains("-3 is no number"));
+        for zero in ["resize = 0", "resize = [3, 0]", "center_crop = 0", "crop = [1, 1, 0, 3]"] {
+            assert!(message(&format!("[{{ {zero} }}]")).contains("sizes are at least 1"), "{zero}");
+        }
         assert!(message("[{ crop = 3 }]").contains("crop does not take 3"));
         assert!(message("[\"resize\"]").contains("needs an argument"));
         assert!(message("resize").contains("is no list"));
