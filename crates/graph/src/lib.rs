@@ -6,6 +6,7 @@
 pub mod builder;
 mod differentiate;
 mod error;
+pub mod files;
 mod graph;
 mod hash;
 pub mod infer;
@@ -22,6 +23,7 @@ pub use builder::{Builder, Flow};
 pub use differentiate::{Backward, Differentiated, Rule, Rules, differentiate};
 pub use error::GraphError;
 pub use graph::{Graph, Initialiser, Node, NodeId, Origin, Parameter, Role, Value, ValueId};
+pub use hash::Fnv1a;
 pub use op::Op;
 pub use parameters::{Parameters, Tensor, TensorData};
 pub use shape::{DataType, Dim, Shape, Sizes, TensorType};

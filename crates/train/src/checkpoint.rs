@@ -5,7 +5,7 @@
 //! `svertka.checkpoint` of its `__metadata__` is JSON: the position, what was gathered since the epoch began, and the facts
 //! that a run which resumes has to share.
 
-use crate::{CheckpointError, files};
+use crate::CheckpointError;
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -17,7 +17,7 @@ use std::{
 };
 use svertka_data::Broken;
 use svertka_engine::State;
-use svertka_graph::{Parameters, Role, Tensor};
+use svertka_graph::{Parameters, Role, Tensor, files};
 
 const KEY: &str = "svertka.checkpoint";
 

@@ -11,7 +11,6 @@ mod error;
 mod evaluate;
 mod event;
 mod facts;
-mod files;
 pub mod log;
 pub mod metric;
 mod program;

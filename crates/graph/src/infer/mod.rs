@@ -11,11 +11,21 @@ use crate::{
     op::{Gemm, Reduction, SoftmaxCrossEntropyLoss, Target},
 };
 
-/// The types of an operator's outputs, or in a sentence why it refuses these inputs.
+/// The types of an operator's outputs, or in a sentence why it refuses these inputs. ONNX allows extents of 0; a network
+/// learns nothing from them and no kernel is made for them, so what computes an empty tensor is refused.
 ///
 /// # Errors
 /// A reason that names the input and the extents that do not fit.
 pub fn infer(op: &Op, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
+    let outputs = outputs(op, inputs)?;
+    let empty = outputs.iter().find(|output| output.shape.contains(&Dim::Fixed(0)));
+    match empty.filter(|_| !matches!(op, Op::Constant(_))) {
+        None => Ok(outputs),
+        Some(output) => Err(format!("an empty tensor would come out, {output}")),
+    }
+}
+
+fn outputs(op: &Op, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
     let args = Args { inputs };
     args.check_count(op)?;
     let one = |shape: Shape| Ok(vec![TensorType::f32(shape)]);

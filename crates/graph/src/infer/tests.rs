@@ -101,3 +101,14 @@ fn reshape_divides_what_is_left() {
     assert!(infer(&reshape(&[5, 5]), &[&f32(&[4, 3])]).unwrap_err().contains("12 elements"));
     assert!(infer(&reshape(&[-1, -1]), &[&f32(&[4, 3])]).is_err());
 }
+
+#[test]
+fn empty_tensors_are_refused_where_they_arise() {
+    let pad = |pads: &[i64]| Op::Pad(Pad { mode: PadMode::Constant(0.0), pads: pads.to_vec() });
+    let error = |op: &Op, inputs: &[&TensorType]| infer(op, inputs).unwrap_err();
+    assert_eq!(shape_of(&pad(&[0, 0, -1, 0, 0, -2]), &[&batch(&[3, 4])]), Ok("N×3×1".into()));
+    assert!(error(&pad(&[0, 0, -2, 0, 0, -2]), &[&batch(&[3, 4])]).contains("an empty tensor"));
+    assert!(error(&Op::GlobalMaxPool, &[&f32(&[0, 3, 4, 4])]).contains("an empty tensor"));
+    let reshape = Op::Reshape(Reshape { shape: vec![0, 5], allow_zero: true });
+    assert!(error(&reshape, &[&f32(&[5, 0])]).contains("an empty tensor"));
+}

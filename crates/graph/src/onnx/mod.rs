@@ -34,9 +34,9 @@ mod write;
 
 pub use error::OnnxError;
 
-use crate::{Graph, Parameters};
+use crate::{Graph, Parameters, files};
 use error::{Refusal, invalid, unsupported};
-use std::{fs, io::Write, path::Path};
+use std::{fs, path::Path};
 
 /// The opset that is written, with the one exception above.
 pub const OPSET: i64 = 19;
@@ -58,7 +58,7 @@ pub fn write(graph: &Graph, parameters: &Parameters) -> Result<Vec<u8>, OnnxErro
 /// The graph and the values in the bytes of a file. What [`write()`] wrote comes back equal, values bit for bit.
 ///
 /// Whatever the file claims, memory stays within a small multiple of its size and a hundred megabytes: the number of parts
-/// (nodes, attributes, tensors, listed names) is limited to half a million, of axes to 16, of names to 1024 bytes.
+/// (nodes, attributes, tensors, listed names) is limited to 131,072, of axes to 16, of names to 1024 bytes.
 ///
 /// # Errors
 /// [`OnnxError::Decode`] if the bytes are no model, [`OnnxError::Invalid`] if the model breaks ONNX's rules,
@@ -76,7 +76,7 @@ pub fn read(bytes: &[u8]) -> Result<(Graph, Parameters), OnnxError> {
 pub fn save(path: impl AsRef<Path>, graph: &Graph, parameters: &Parameters) -> Result<(), OnnxError> {
     let path = path.as_ref();
     write(graph, parameters)
-        .and_then(|bytes| Ok(replace(path, &bytes)?))
+        .and_then(|bytes| Ok(files::replace(path, |temporary| fs::write(temporary, bytes))?))
         .map_err(|error| in_file(path, error))
 }
 
@@ -94,18 +94,6 @@ pub fn load(path: impl AsRef<Path>) -> Result<(Graph, Parameters), OnnxError> {
 
 fn in_file(path: &Path, error: OnnxError) -> OnnxError {
     OnnxError::File { path: path.to_owned(), source: Box::new(error) }
-}
-
-/// Puts `bytes` in the place of `path` in one step.
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let name = path.file_name().ok_or_else(|| std::io::Error::other("the path names no file"))?;
-    let temporary = path.with_file_name(format!(".{}.{}", name.display(), std::process::id()));
-    let written = fs::File::create(&temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    });
-    written.inspect_err(|_| drop(fs::remove_file(&temporary)))
 }
 
 /// Checks a name of a value, node or extent. What is listed in metadata by lines must not break them.

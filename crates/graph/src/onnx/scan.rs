@@ -6,8 +6,9 @@
 use super::OnnxError;
 
 /// Messages and listed names that a file may have. A node of a convolutional network has about fifteen, so that this is
-/// enough for thirty thousand nodes; each takes at most a few hundred bytes.
-const MAX_PARTS: usize = 1 << 19;
+/// enough for eight thousand nodes; and a list of so many of the largest messages takes a hundred megabytes even while it
+/// grows.
+pub(super) const MAX_PARTS: usize = 1 << 17;
 
 #[derive(Clone, Copy)]
 enum Kind {

@@ -471,6 +471,14 @@ fn bombs_are_refused_before_they_are_decoded() {
 }
 
 #[test]
+fn as_many_parts_as_a_file_may_have_take_a_hundred_megabytes() {
+    let sizes = [size_of::<NodeProto>(), size_of::<AttributeProto>(), size_of::<TensorProto>()];
+    let largest = sizes.into_iter().max().unwrap().max(size_of::<ValueInfoProto>());
+    // A vector that grows holds its old and its doubled memory at once.
+    assert!(scan::MAX_PARTS * largest * 3 <= 100 << 20, "{largest}");
+}
+
+#[test]
 fn formulas_and_ranks_do_not_grow_without_bound() {
     let mut grown = model(13, &[1], vec![], vec![]);
     let graph = grown.graph.as_mut().unwrap();
