@@ -2,7 +2,7 @@ use crate::{Model, TaskError, targets::class::Confusion};
 use serde::Serialize;
 use svertka_data::{Broken, Part};
 use svertka_engine::Machine;
-use svertka_train::EvaluationOptions;
+use svertka_train::{EvaluationJob, EvaluationOptions};
 
 /// What a model is worth on a part of a data set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -34,7 +34,7 @@ pub struct ClassScore {
     pub precision: f64,
 }
 
-/// Measures a model on a part of a data set with these classes.
+/// Measures a model on a part of a data set with these classes. A network of a fixed batch takes its own.
 ///
 /// # Errors
 /// [`TaskError::UnknownClass`] if the model does not know one of the classes; [`TaskError::Data`] if no picture can be read;
@@ -49,8 +49,9 @@ pub fn evaluate(
     let samples = model.input.samples(part, model.target.labels(classes)?)?;
     let graph = model.target.with_loss(&model.graph, 0.0)?;
     let mut confusion = Confusion::new(model.target.classes.len());
-    let (measured, broken) =
-        svertka_train::evaluate(&graph, &model.parameters, samples, options, machine, &mut confusion)?;
+    let job =
+        EvaluationJob { graph: &graph, parameters: &model.parameters, examples: samples, options, machine };
+    let (measured, broken) = svertka_train::evaluate(job, &mut confusion)?;
     let rows: Vec<Vec<u64>> = confusion.rows().map(<[u64]>::to_vec).collect();
     Ok(Evaluation {
         accuracy: measured.metric,

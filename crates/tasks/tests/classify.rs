@@ -5,7 +5,7 @@
 use std::path::Path;
 use svertka_data::{DataSet, digits};
 use svertka_engine::Machine;
-use svertka_graph::{Graph, Parameters};
+use svertka_graph::{Builder, DataType, Dim, Graph, Parameters, Shape};
 use svertka_image::{Channels, Picture, Preprocess, Samples};
 use svertka_tasks::{Model, Predictor, Recipe, Task, TaskError, TaskOptions, evaluate};
 use svertka_train::{EvaluationOptions, Event, Outcome, Trainer};
@@ -219,4 +219,55 @@ fn another_number_of_scores_than_of_classes_is_refused() {
     let network = card.build(&task.network_options(card).with_classes(7)).unwrap();
     let error = task.graph(&network, 0.0).unwrap_err().to_string();
     assert!(error.contains("7 scores, there are 10 classes"), "{error}");
+}
+
+/// Scores of digits by one linear layer, with this first extent of the input.
+fn linear(batch: Dim) -> Model {
+    let builder = Builder::new();
+    let shape = Shape::new([batch, 1.into(), 28.into(), 28.into()]);
+    builder.input("image", DataType::F32, shape).flatten().name("fc").linear(10).classify();
+    let graph = builder.finish().unwrap();
+    let parameters = Parameters::initialise(&graph, 1).unwrap();
+    Model::new(graph, parameters).unwrap()
+}
+
+#[test]
+fn batches_may_be_fixed_or_called_anything() {
+    let data = digits();
+    let part = data.train.subset(&(0..10).collect::<Vec<_>>());
+    let options = EvaluationOptions { batch: 4, workers: 0, max_broken: 0 };
+    let run = |batch: Dim| {
+        let model = linear(batch);
+        let found = evaluate(&model, &data.classes, &part, options, Machine::single()).unwrap();
+        let pictures = (0..10).map(|index| part.picture(index).unwrap()).collect();
+        let predictions = Predictor::new(model, 4, Machine::single()).unwrap().predict(pictures).unwrap();
+        (found, predictions.into_iter().map(|found| found.unwrap().classes[0].0.clone()).collect::<Vec<_>>())
+    };
+    let (expected, predicted) = run("N".into());
+    // The last batch of 3 has one digit and two rows of padding; that of 16 has six rows of it.
+    for batch in ["batch_size".into(), Dim::Fixed(3), Dim::Fixed(16), Dim::Fixed(1)] {
+        let (found, classes) = run(batch.clone());
+        assert_eq!((found.samples, &found.confusion), (10, &expected.confusion), "{batch}");
+        assert_eq!(classes, predicted, "{batch}");
+        let difference = (found.loss - expected.loss).abs() / expected.loss;
+        assert!(difference < 1e-5, "{batch}: {} {}", found.loss, expected.loss);
+    }
+}
+
+#[test]
+fn networks_without_rows_or_classes_are_refused() {
+    let refusal = |image: [usize; 4], logits: [usize; 2], probabilities: [usize; 2]| {
+        let mut graph = Graph::new();
+        for (name, shape) in
+            [("image", &image[..]), ("logits", &logits[..]), ("probabilities", &probabilities[..])]
+        {
+            graph.add_input(name, DataType::F32, Shape::fixed(shape)).unwrap();
+        }
+        Model::new(graph, Parameters::new()).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(refusal([2, 1, 5, 5], [2, 3], [2, 3]), Ok(()));
+    assert!(refusal([0, 1, 5, 5], [0, 3], [0, 3]).unwrap_err().contains("`image` of shape 0×1×5×5"));
+    assert!(refusal([2, 1, 0, 5], [2, 3], [2, 3]).unwrap_err().contains("`image` of shape 2×1×0×5"));
+    assert!(refusal([2, 1, 5, 5], [2, 0], [2, 0]).unwrap_err().contains("`logits` has shape 2×0"));
+    assert!(refusal([2, 1, 5, 5], [2, 3], [2, 1]).unwrap_err().contains("`probabilities` has shape 2×1"));
 }

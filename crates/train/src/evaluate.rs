@@ -1,11 +1,11 @@
 use crate::{
     Measured, Metric, TrainError,
-    program::{Evaluator, Network, check_inputs},
+    program::{Evaluator, Network, check_inputs, rows},
 };
 use std::sync::Arc;
 use svertka_data::{Broken, Examples, Loader, LoaderOptions};
 use svertka_engine::Machine;
-use svertka_graph::{Graph, Parameters};
+use svertka_graph::{Dim, Graph, Parameters};
 
 /// How samples are fed to an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,25 +24,36 @@ impl Default for EvaluationOptions {
     }
 }
 
-/// Measures a network on samples; returns what it found, and the broken samples that it left out. `graph` is as that of a
-/// [`Job`](crate::Job).
+/// What is measured on what.
+pub struct EvaluationJob<'a> {
+    /// The network, as that of a [`Job`](crate::Job). Where its batch is fixed, it gets batches of that many rows.
+    pub graph: &'a Graph,
+    /// Its values.
+    pub parameters: &'a Parameters,
+    /// The samples.
+    pub examples: Arc<dyn Examples>,
+    /// How they are fed to it.
+    pub options: EvaluationOptions,
+    /// What it runs on.
+    pub machine: Machine,
+}
+
+/// Measures a network on samples; returns what it found, and the broken samples that it left out.
 ///
 /// # Errors
 /// [`TrainError::Mismatch`], [`TrainError::NoSamples`], [`TrainError::Label`], [`TrainError::Loader`]; those of the engine.
 pub fn evaluate(
-    graph: &Graph,
-    parameters: &Parameters,
-    examples: Arc<dyn Examples>,
-    options: EvaluationOptions,
-    machine: Machine,
+    job: EvaluationJob<'_>,
     metric: &mut dyn Metric,
 ) -> Result<(Measured, Vec<Broken>), TrainError> {
+    let EvaluationJob { graph, parameters, examples, options, machine } = job;
     check_inputs(graph, &*examples)?;
-    let EvaluationOptions { batch, workers, max_broken } = options;
-    let options =
-        LoaderOptions { batch_size: batch, shuffle: false, workers, max_broken, ..Default::default() };
+    let batch_size = rows(graph).and_then(Dim::fixed).unwrap_or(options.batch);
+    let EvaluationOptions { workers, max_broken, .. } = options;
+    let options = LoaderOptions { batch_size, shuffle: false, workers, max_broken, ..Default::default() };
     let loader = Loader::new(examples, options)?;
     let mut network = Network::new(graph, parameters, machine)?;
-    let measured = Evaluator::new(graph, metric.output(), batch)?.run(&loader, &mut network, metric)?;
+    let mut evaluator = Evaluator::new(graph, metric.output(), batch_size)?;
+    let measured = evaluator.run(&loader, &mut network, metric)?;
     Ok((measured, loader.broken()))
 }

@@ -20,7 +20,7 @@ mod trainer;
 
 pub use checkpoint::{Best, Facts, Progress};
 pub use error::{CheckpointError, TrainError};
-pub use evaluate::{EvaluationOptions, evaluate};
+pub use evaluate::{EvaluationJob, EvaluationOptions, evaluate};
 pub use event::{BrokenSample, EpochEnd, Event, Finish, Observer, Position, Start, Step, Written};
 pub use log::Log;
 pub use metric::{Accuracy, Metric};

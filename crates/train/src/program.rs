@@ -32,16 +32,23 @@ impl Network {
 pub struct Programs {
     plan: Arc<Plan>,
     batch: usize,
+    /// The symbol of the rows; none where their number is fixed.
+    rows: Option<Arc<str>>,
     bound: BTreeMap<usize, Program>,
 }
 
 impl Programs {
-    /// Lowers a graph; `batch` is the number of rows of a full batch.
+    /// Lowers a graph; `batch` is the number of rows of a full batch. Rows are the first extent of the first input, whatever
+    /// its symbol is called.
     ///
     /// # Errors
     /// As [`lower`].
     pub fn new(graph: &Graph, purpose: &Purpose, batch: usize) -> Result<Self, EngineError> {
-        Ok(Self { plan: Arc::new(lower(graph, purpose)?), batch, bound: BTreeMap::new() })
+        let rows = match rows(graph) {
+            Some(Dim::Symbol(symbol)) => Some(Arc::clone(symbol)),
+            Some(Dim::Fixed(_)) | None => None,
+        };
+        Ok(Self { plan: Arc::new(lower(graph, purpose)?), batch, rows, bound: BTreeMap::new() })
     }
 
     /// The program that takes `rows` rows, at most a full batch.
@@ -51,15 +58,19 @@ impl Programs {
     pub fn for_rows(&mut self, rows: usize, network: &mut Network) -> Result<&Program, EngineError> {
         let full = self.bound.get(&self.batch);
         let rows = if full.is_some_and(Program::accepts_fewer_rows) { self.batch } else { rows };
+        let sizes = self.rows.iter().fold(Sizes::new(), |sizes, symbol| sizes.with(symbol, rows));
         match self.bound.entry(rows) {
             std::collections::btree_map::Entry::Occupied(program) => Ok(program.into_mut()),
-            std::collections::btree_map::Entry::Vacant(place) => Ok(place.insert(self.plan.bind(
-                &Sizes::batch(rows),
-                &network.state,
-                &mut network.workspace,
-            )?)),
+            std::collections::btree_map::Entry::Vacant(place) => {
+                Ok(place.insert(self.plan.bind(&sizes, &network.state, &mut network.workspace)?))
+            }
         }
     }
+}
+
+/// The first extent of the first input.
+pub(crate) fn rows(graph: &Graph) -> Option<&Dim> {
+    graph.inputs().first().and_then(|&id| graph.shape(id).first())
 }
 
 /// Inputs of a batch in the order that [`check_inputs`] has seen to.
@@ -209,13 +220,16 @@ impl Learner {
 /// Measures a state on samples, without changing it.
 pub(crate) struct Evaluator {
     programs: Programs,
+    /// The rows of every batch, where the network takes so many and no other number.
+    fixed: Option<usize>,
 }
 
 impl Evaluator {
     /// For a metric that looks at `output`.
     pub(crate) fn new(graph: &Graph, output: &str, batch: usize) -> Result<Self, EngineError> {
         let graph = computing(graph, &[output, "loss"])?;
-        Ok(Self { programs: Programs::new(&graph, &Purpose::Inference, batch)? })
+        let fixed = rows(&graph).and_then(Dim::fixed);
+        Ok(Self { programs: Programs::new(&graph, &Purpose::Inference, batch)?, fixed })
     }
 
     /// The mean loss over all samples of a loader; `metric` gathers the rest.
@@ -228,17 +242,23 @@ impl Evaluator {
         metric.clear();
         let mut gathered = Gathered::default();
         for batch in loader.epoch(0, 0) {
-            let batch = batch?;
-            if batch.rows == 0 {
+            let mut batch = batch?;
+            let kept = batch.rows;
+            if kept == 0 {
                 continue;
             }
-            let program = self.programs.for_rows(batch.rows, network)?;
-            let Network { state, workspace } = &mut *network;
-            let name = |error| name_sample(error, &batch, &**loader.examples());
-            program.infer(workspace, state, &inputs(&batch)).map_err(name)?;
-            gathered.samples += batch.rows;
-            gathered.loss += f64::from(program.output(workspace, "loss")?[0]) * batch.rows as f64;
-            metric.add(batch.rows, program.output(workspace, metric.output())?, &batch.target);
+            let rows = self.fixed.map_or(kept, |fixed| fixed.max(kept));
+            pad(&mut batch, kept, rows);
+            gathered.samples += kept;
+            gathered.loss += self.loss(&batch, loader.examples(), network)? * rows as f64;
+            let output =
+                self.programs.for_rows(rows, network)?.output(&network.workspace, metric.output())?;
+            metric.add(kept, &output[..output.len() / rows * kept], &batch.target);
+            if rows > kept {
+                // The loss is a mean over all rows. A batch of nothing but the padding's row tells that row's share.
+                pad(&mut batch, 1, rows);
+                gathered.loss -= self.loss(&batch, loader.examples(), network)? * (rows - kept) as f64;
+            }
         }
         if gathered.samples == 0 {
             return Err(TrainError::NoSamples("evaluate on"));
@@ -246,6 +266,37 @@ impl Evaluator {
         let loss = gathered.loss / gathered.samples as f64;
         Ok(Measured { loss, metric: metric.value(), samples: gathered.samples })
     }
+
+    /// Runs a batch; its mean loss.
+    fn loss(
+        &mut self,
+        batch: &Batch,
+        examples: &Arc<dyn Examples>,
+        network: &mut Network,
+    ) -> Result<f64, TrainError> {
+        let program = self.programs.for_rows(batch.rows, network)?;
+        let Network { state, workspace } = network;
+        let name = |error| name_sample(error, batch, &**examples);
+        program.infer(workspace, state, &inputs(batch)).map_err(name)?;
+        Ok(f64::from(program.output(workspace, "loss")?[0]))
+    }
+}
+
+/// Makes the rows behind the first `kept`, up to `rows`, copies of the first one.
+fn pad(batch: &mut Batch, kept: usize, rows: usize) {
+    fn repeat_first<T: Copy>(values: &mut Vec<T>, (found, kept, rows): (usize, usize, usize)) {
+        let width = values.len() / found;
+        values.truncate(kept * width);
+        (kept..rows).for_each(|_| values.extend_from_within(..width));
+    }
+    let counts = (batch.rows, kept, rows);
+    repeat_first(&mut batch.input, counts);
+    match &mut batch.target {
+        Targets::Class(classes) => repeat_first(classes, counts),
+        Targets::Dense(values) => repeat_first(values, counts),
+    }
+    repeat_first(&mut batch.indices, counts);
+    batch.rows = rows;
 }
 
 /// What an evaluation found.

@@ -138,9 +138,9 @@ impl OneCycle {
 }
 
 impl Warmup {
-    /// Length in steps.
+    /// Length in steps; what is longer than a number can say is as long as one can.
     pub fn length(&self, steps_per_epoch: u64) -> u64 {
-        self.steps + (self.epochs * steps_per_epoch as f64).round() as u64
+        self.steps.saturating_add((self.epochs * steps_per_epoch as f64).round() as u64)
     }
 
     /// The rate of a step, counted from 0: the warm-up, and behind it the schedule on the steps that are left.
@@ -158,4 +158,17 @@ impl Warmup {
 /// From `from` to `to` by half a cosine; `share` is how far.
 fn anneal(from: f64, to: f64, share: f64) -> f64 {
     to + (from - to) * (1.0 + (PI * share).cos()) / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warm_up_beyond_all_numbers_is_as_long_as_one_can_say() {
+        let warmup = Warmup { steps: 1, epochs: 1e300 };
+        let timeline = Timeline { steps: 10, steps_per_epoch: 5 };
+        assert_eq!(warmup.length(timeline.steps_per_epoch), u64::MAX);
+        assert!(warmup.rate(&Schedule::default(), 0.1, 9, timeline) < 1e-15);
+    }
 }

@@ -8,7 +8,9 @@ use common::{Memory, Patterns, bits, convolutional, finished, job, linear, patte
 use std::sync::Arc;
 use svertka_engine::Machine;
 use svertka_graph::{Parameters, surgery};
-use svertka_train::{Accuracy, EpochEnd, EvaluationOptions, Event, TrainError, Trainer, evaluate};
+use svertka_train::{
+    Accuracy, EpochEnd, EvaluationJob, EvaluationOptions, Event, TrainError, Trainer, evaluate,
+};
 
 const PLAIN: &str = r#"{"epochs": 1, "batch": 8, "rate": 0.1, "workers": 0, "keep": "last",
     "optimiser": {"name": "sgd", "momentum": 0}}"#;
@@ -68,9 +70,10 @@ fn every_sample_is_learnt_from_and_the_loss_falls() {
     assert_eq!(last_best.epoch, best.epoch);
     let options = EvaluationOptions { batch: 7, workers: 0, max_broken: 0 };
     let (graph, part) = (convolutional(), Arc::new(patterns(20, 99)));
-    let mut metric = Accuracy::default();
-    let (measured, _) =
-        evaluate(&graph, &trained.parameters, part, options, Machine::single(), &mut metric).unwrap();
+    let parameters = &trained.parameters;
+    let job =
+        EvaluationJob { graph: &graph, parameters, examples: part, options, machine: Machine::single() };
+    let (measured, _) = evaluate(job, &mut Accuracy::default()).unwrap();
     assert_eq!((measured.metric, measured.samples), (best.metric, 20));
     assert!((measured.loss - best.loss).abs() < ROUNDING);
 }

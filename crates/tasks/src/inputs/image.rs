@@ -71,10 +71,10 @@ fn middle([height, width]: [usize; 2]) -> Preprocess {
 /// `[C, H, W]` of the first input.
 ///
 /// # Errors
-/// [`TaskError::Mismatch`] if it is no picture of known size.
+/// [`TaskError::Mismatch`] if it is no picture of known size, or an extent, the batch among them, is 0.
 pub fn picture_shape(graph: &Graph) -> Result<[usize; 3], TaskError> {
     let input = graph.inputs().first().map(|&id| graph.value(id));
-    let shape = input.and_then(|value| {
+    let shape = input.filter(|value| !value.ty.shape.contains(&Dim::Fixed(0))).and_then(|value| {
         let sizes = value.ty.shape.iter().skip(1).map(Dim::fixed).collect::<Option<Vec<_>>>()?;
         <[usize; 3]>::try_from(sizes).ok()
     });

@@ -61,14 +61,20 @@ impl Target {
     }
 }
 
-/// How many scores a network gives per sample.
+/// How many scores a network gives per sample; at least one, and as many probabilities where there are any.
 pub(crate) fn scores(network: &Graph) -> Result<usize, GraphError> {
     let logits = network.expect("logits")?;
     let shape = network.shape(logits);
-    let width = (shape.rank() == 2).then(|| shape[1].fixed()).flatten();
-    width.ok_or_else(|| {
+    let width = (shape.rank() == 2).then(|| shape[1].fixed()).flatten().filter(|&width| width > 0);
+    let width = width.ok_or_else(|| {
         GraphError::Surgery(format!("`logits` has shape {shape}; scores of classes are [N, classes]"))
-    })
+    })?;
+    match network.find("probabilities").map(|id| network.shape(id)).filter(|found| *found != shape) {
+        None => Ok(width),
+        Some(found) => Err(GraphError::Surgery(format!(
+            "`probabilities` has shape {found}, `logits` has {shape}; each class has one of both"
+        ))),
+    }
 }
 
 /// Counts what was taken for what.
