@@ -33,6 +33,8 @@ reference:
 	$(PYTHON) reference/training.py > crates/engine/tests/fixtures/training.json
 	$(PYTHON) reference/optimisers.py
 	$(PYTHON) reference/schedules.py
+	$(PYTHON) reference/initialise.py
+	$(PYTHON) reference/idx_corpus.py
 	$(PYTHON) reference/image_fixtures.py
 	$(PYTHON) reference/torchvision_names.py
 	cargo run -p svertka-graph --example onnx_cases -- target/onnx/structure
