@@ -104,7 +104,7 @@ pub struct EpochEnd {
     pub step: u64,
     /// Mean loss over the epoch's samples, each as it was when its batch was learnt from.
     pub train_loss: f64,
-    /// Mean loss over the validation samples; NaN (in the log: null) without any.
+    /// Mean loss over the validation samples, without label smoothing; NaN (in the log: null) without any.
     pub validation_loss: f64,
     /// Metrics of the validation samples by name, such as `validation_accuracy`.
     #[serde(flatten)]

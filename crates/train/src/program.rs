@@ -7,7 +7,9 @@ use svertka_engine::{
     EngineError, Gradients, Machine, Optimiser, RunKey, State,
     cpu::{Input, Plan, Program, Purpose, Workspace, lower},
 };
-use svertka_graph::{DataType, Dim, Graph, GraphError, Parameters, Sizes, surgery};
+use svertka_graph::{
+    DataType, Dim, Graph, GraphError, Node, Op, Parameters, Sizes, op::SoftmaxCrossEntropyLoss, surgery,
+};
 
 /// Values, and what programs run on.
 pub struct Network {
@@ -224,10 +226,21 @@ pub(crate) struct Evaluator {
     fixed: Option<usize>,
 }
 
+/// The graph with a loss to be measured: label smoothing is for training.
+fn measuring(graph: &Graph) -> Result<Graph, GraphError> {
+    surgery::map_nodes(graph, |rewrite, node| match node.op {
+        Op::SoftmaxCrossEntropyLoss(loss) => {
+            let op = Op::SoftmaxCrossEntropyLoss(SoftmaxCrossEntropyLoss { label_smoothing: 0.0, ..loss });
+            rewrite.copy(&Node { op, ..node.clone() })
+        }
+        _ => rewrite.copy(node),
+    })
+}
+
 impl Evaluator {
     /// For a metric that looks at `output`.
     pub(crate) fn new(graph: &Graph, output: &str, batch: usize) -> Result<Self, EngineError> {
-        let graph = computing(graph, &[output, "loss"])?;
+        let graph = measuring(&computing(graph, &[output, "loss"])?)?;
         let fixed = rows(&graph).and_then(Dim::fixed);
         Ok(Self { programs: Programs::new(&graph, &Purpose::Inference, batch)?, fixed })
     }
