@@ -149,9 +149,12 @@ fn half_to_even(number: usize) -> usize {
     if number % 2 == 1 && half % 2 == 1 { half + 1 } else { half }
 }
 
+/// Resizes the bytes of a picture of one pixel type.
+type Resize = fn(&Job, &[u8]) -> Vec<u8>;
+
 /// The resizer of an interleaved layout, if it knows it. Bands without opacity must not be weighted by their last
 /// one: only pixels of one or three colours are resized together.
-fn interleaved(picture: &Picture) -> Option<fn(&Job, &[u8]) -> Vec<u8>> {
+fn interleaved(picture: &Picture) -> Option<Resize> {
     let colours = picture.channels() - usize::from(picture.has_alpha());
     Some(match (picture.bits(), colours, picture.has_alpha()) {
         (8, 1, false) => Job::run::<U8>,
