@@ -220,3 +220,9 @@ fn a_folder_that_cannot_be_written_is_named() {
     has(&place.refused("data show stripes -o file/sheet.svg", 1), &["file/sheet.svg"]);
     has(&place.refused("model draw lenet5 -o nowhere/lenet.svg", 1), &["nowhere/lenet.svg"]);
 }
+
+#[test]
+fn a_word_with_an_equals_sign_is_no_data_set() {
+    let place = Place::new();
+    assert!(place.refused("train label-smoothing=0.1", 2).contains("label-smoothing"));
+}

@@ -81,6 +81,28 @@ fn runs_are_counted_and_the_configuration_written_out_trains_the_same() {
 }
 
 #[test]
+fn a_finished_run_without_its_checkpoint_is_left_as_it_is() {
+    let place = Place::new();
+    place.stripes("stripes", 12);
+    place.done(&format!("train stripes --out run {QUICK}"));
+    fs::remove_file(place.path("run/checkpoint.safetensors")).unwrap();
+    let before = (read(place.path("run/metrics.jsonl")), fs::read(place.path("run/model.onnx")).unwrap());
+    assert!(place.refused("train --resume run", 1).contains("without a checkpoint"));
+    let after = (read(place.path("run/metrics.jsonl")), fs::read(place.path("run/model.onnx")).unwrap());
+    assert!(before == after, "the log or the model has changed");
+}
+
+#[test]
+fn names_of_the_digits_and_of_the_zoo_are_never_taken_for_folders() {
+    let place = Place::new();
+    place.stripes("digits", 12);
+    place.stripes("lenet5", 12);
+    assert_eq!(place.json("data check --json")[0], place.json("data check digits --json")[0]);
+    assert!(place.done("model show lenet5").contains("61,706"));
+    assert!(place.done("data check ./digits").contains("down"));
+}
+
+#[test]
 fn a_trained_network_is_trained_further_on_other_classes() {
     let place = Place::new();
     place.stripes("stripes", 12);

@@ -27,8 +27,11 @@ pub(crate) enum Model {
 }
 
 impl Model {
-    /// Opens what `text` stands for: what exists is opened, what does not is looked up in the zoo.
+    /// Opens what `text` stands for: a name of the zoo (a folder of that name is `./NAME`), or what exists.
     pub(crate) fn open(text: &Path) -> Result<Self, Failure> {
+        if let Some(card) = text.to_str().and_then(|name| find(name).ok()) {
+            return Ok(Self::Zoo(card));
+        }
         if text.is_dir() {
             let file = text.join(MODEL_FILE);
             if !file.is_file() {
@@ -90,7 +93,13 @@ impl Model {
     }
 
     /// Its structure, for pictures of this size.
+    ///
+    /// # Errors
+    /// Wrong use if a size is asked of a file whose pictures have another one.
     pub(crate) fn graph(&self, size: Option<Side>) -> Result<Graph, Failure> {
+        if let (Self::File { graph, .. }, Some(_)) = (self, size) {
+            Self::sizes(graph, None, size)?;
+        }
         match self {
             Self::Zoo(card) => {
                 let options = card.options();
@@ -100,14 +109,21 @@ impl Model {
         }
     }
 
-    /// Numbers for the symbols of a graph's first input: its batch, and height and width where they are open.
-    pub(crate) fn sizes(graph: &Graph, batch: usize, size: Option<Side>) -> Result<Sizes, Failure> {
+    /// The rows that a network takes, where it takes no other number.
+    pub(crate) fn fixed_batch(graph: &Graph) -> Option<usize> {
+        graph.shape(*graph.inputs().first()?).first()?.fixed()
+    }
+
+    /// Numbers for the symbols of a graph's first input: its batch (1 if nothing is said), and height and width where they
+    /// are open.
+    pub(crate) fn sizes(graph: &Graph, batch: Option<usize>, size: Option<Side>) -> Result<Sizes, Failure> {
         let input = graph.inputs().first().ok_or_else(|| Failure::failed("the network has no input"))?;
         let shape = graph.shape(*input);
-        let wanted = [Some(batch), None, size.map(|size| size.0[0]), size.map(|size| size.0[1])];
+        let wanted = [batch, None, size.map(|size| size.0[0]), size.map(|size| size.0[1])];
         let mut sizes = Sizes::new();
-        for (dim, wanted) in shape.iter().zip(wanted) {
+        for (axis, (dim, wanted)) in shape.iter().zip(wanted).enumerate() {
             match (dim, wanted) {
+                (Dim::Symbol(name), None) if axis == 0 => sizes = sizes.with(name, 1),
                 (Dim::Symbol(name), Some(wanted)) => sizes = sizes.with(name, wanted),
                 (Dim::Symbol(name), None) => {
                     return Err(Failure::usage(format!(

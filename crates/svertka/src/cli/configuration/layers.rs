@@ -87,7 +87,8 @@ fn merge(told: &mut Table, table: Table) {
 
 fn set(told: &mut Table, key: &str, value: Value) -> Result<(), Failure> {
     let Some((table, rest)) = key.split_once('.') else {
-        if key == "name" && told.get(key) != Some(&value) {
+        // Keys of another choice make no sense for this one.
+        if key == "name" && told.get(key).is_some_and(|before| *before != value) {
             told.clear();
         }
         told.insert(key.into(), value);

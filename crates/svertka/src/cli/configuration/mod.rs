@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use svertka_image::Preprocess;
 use svertka_tasks::{Recipe, Task};
 use svertka_train::Settings;
+use svertka_zoo::find;
 use toml::Table;
 
 use super::data::DIGITS;
@@ -87,7 +88,8 @@ impl Configuration {
     /// Names data and model so that they are found from any folder.
     pub(crate) fn make_absolute(&mut self) -> Result<(), Failure> {
         for text in [&mut self.data, &mut self.model] {
-            if Path::new(text.as_str()).exists() {
+            let is_name = text == DIGITS || find(text).is_ok();
+            if !is_name && Path::new(text.as_str()).exists() {
                 let path = std::path::absolute(text.as_str())?.into_os_string();
                 *text = path
                     .into_string()

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use svertka_data::{DataSet, Part, SampleError, random::Random};
-use svertka_image::{Channels, Picture};
+use svertka_image::{Channels, Filter, Picture, Size};
 use svertka_report::{Cell, Pixels, Sheet, sheet};
 
 use super::Run;
@@ -48,6 +48,9 @@ impl Run for DataShow {
     }
 }
 
+/// Pixels along the longer side of a cell: twice what is shown, for fine screens.
+const LARGEST: usize = 448;
+
 /// The cells of `count` samples, the classes taking turns.
 fn cells(data: &DataSet, part: &Part, count: usize, seed: u64) -> Vec<Cell> {
     let readable = |index: usize| match cell(data, part, index) {
@@ -78,9 +81,21 @@ fn taking_turns(part: &Part, classes: usize, seed: u64) -> Vec<usize> {
 }
 
 fn cell(data: &DataSet, part: &Part, index: usize) -> Result<Cell, SampleError> {
-    let picture = part.picture(index)?;
+    let picture = reduced(part.picture(index)?)?;
     let caption = data.classes[part.label(index)].clone();
     Ok(Cell { width: picture.width(), height: picture.height(), pixels: pixels(picture)?, caption })
+}
+
+/// No larger than a cell of the sheet can show.
+fn reduced(picture: Picture) -> Result<Picture, SampleError> {
+    let (width, height) = (picture.width(), picture.height());
+    let longer = width.max(height);
+    if longer <= LARGEST {
+        return Ok(picture);
+    }
+    let scaled = |side: usize| (side * LARGEST / longer).max(1);
+    let size = Size { width: scaled(width), height: scaled(height) };
+    Ok(picture.resize(size, Filter::Bilinear)?)
 }
 
 /// What can be shown of a picture: grey or colours, or of bands without colour the first.

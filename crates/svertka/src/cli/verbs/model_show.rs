@@ -89,8 +89,10 @@ impl Run for ModelShow {
     fn run(self) -> Result<(), Failure> {
         let model = Model::open(&self.model)?;
         let graph = model.graph(self.size)?;
-        let batch = self.batch.unwrap_or(if self.train { 16 } else { 1 }) as usize;
-        let sizes = Model::sizes(&graph, batch, self.size)?;
+        let told = self.batch.map(|batch| batch as usize);
+        let usual = || Model::fixed_batch(&graph).unwrap_or(if self.train { 16 } else { 1 });
+        let batch = told.unwrap_or_else(usual);
+        let sizes = Model::sizes(&graph, Some(batch), self.size)?;
         let purpose = if self.train { Purpose::training() } else { Purpose::Inference };
         let graph_to_run = if self.train { training_graph(&graph)? } else { graph.clone() };
         if self.plan {

@@ -49,17 +49,19 @@ struct Class {
 /// Classes that are named to people.
 const TOP: u32 = 3;
 
-/// Pictures that are held at once.
-const BATCH: usize = 32;
+/// Pictures that are held at once, as large as they are in their files.
+const BATCH: usize = 16;
 
 impl Run for Predict {
     fn run(self) -> Result<(), Failure> {
         let model = Model::open(&self.model)?.trained()?;
-        let mut predictor = Predictor::new(model, BATCH, machine(self.threads)?)?;
+        let at = |failure: Failure| failure.at(self.model.display());
+        let predictor = Predictor::new(model, BATCH, machine(self.threads)?);
+        let mut predictor = predictor.map_err(|error| at(error.into()))?;
         let top = self.top.unwrap_or(if self.json { u32::MAX } else { TOP }) as usize;
         let mut failed = 0;
         for files in self.files.chunks(BATCH) {
-            for (file, classes) in files.iter().zip(classify(&mut predictor, files)?) {
+            for (file, classes) in files.iter().zip(classify(&mut predictor, files).map_err(at)?) {
                 match classes {
                     Ok(classes) => self.tell(&Prediction::new(file, classes, top))?,
                     Err(failure) => {

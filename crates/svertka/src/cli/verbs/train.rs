@@ -1,4 +1,4 @@
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -7,7 +7,9 @@ use serde::Serialize;
 use svertka_data::{DataSet, Part, Split};
 use svertka_report::write_curves;
 use svertka_tasks::{Evaluation, Model, Recipe, evaluate};
-use svertka_train::{EvaluationOptions, Event, Log, Observer, Outcome, Position, Settings, Trained, Trainer};
+use svertka_train::{
+    EvaluationOptions, Event, Keep, Log, Observer, Outcome, Position, Settings, Trained, Trainer,
+};
 
 use super::Run;
 use crate::cli::configuration::{Configuration, Layer, Override};
@@ -109,10 +111,13 @@ impl Train {
     fn overrides(&self) -> Result<Vec<Override>, Failure> {
         let (mut overrides, mut data) = (Vec::new(), None);
         for word in &self.words {
-            match (word.to_str().and_then(|text| text.parse().ok()), &data) {
-                (Some(parsed), _) => overrides.push(parsed),
-                (None, None) => data = Some(word),
-                (None, Some(first)) => {
+            let parsed: Result<Override, String> =
+                word.to_str().map_or_else(|| Err(String::new()), str::parse);
+            match (parsed, &data) {
+                (Ok(parsed), _) => overrides.push(parsed),
+                (Err(error), _) if is_slip(word) => return Err(Failure::usage(error)),
+                (Err(_), None) => data = Some(word),
+                (Err(_), Some(first)) => {
                     let (first, second) = (first.display(), word.display());
                     return Err(Failure::usage(format!("two data sets, {first} and {second}; name one")));
                 }
@@ -144,7 +149,7 @@ impl Train {
             run,
             model: file,
             epoch: epoch.map(|epoch| epoch + 1),
-            kept: if best.is_some() { "best" } else { "last" },
+            kept: if best.is_some() && recipe.settings.keep == Keep::Best { "best" } else { "last" },
             split,
             validation: best.map(|best| Score { accuracy: best.metric, loss: best.loss, samples }),
             test: test.transpose()?,
@@ -168,6 +173,11 @@ impl Train {
     }
 }
 
+/// Whether a word was meant as `key=value` but is none.
+fn is_slip(word: &OsStr) -> bool {
+    word.to_string_lossy().contains('=') && !Path::new(word).exists()
+}
+
 /// The recipe as a file tells it: without what changes no result, so that equal runs give equal files.
 fn told(recipe: &Recipe) -> Recipe {
     let Settings { workers, checkpoint_steps, checkpoint_seconds, .. } = Settings::default();
@@ -181,7 +191,14 @@ fn train(prepared: &Prepared, trainer: Trainer, folder: &Path) -> Result<Outcome
     let mut trainer = trainer.in_folder(folder).with_clock(move || begun.elapsed());
     trainer = trainer.stopped_by(interrupt::requested()?);
     let position = trainer.resume()?;
+    if position.is_none() && folder.join(MODEL_FILE).exists() {
+        let folder = folder.display();
+        return Err(Failure::failed(format!("{folder}: a finished run without a checkpoint cannot go on")));
+    }
     note(&format!("run {}", folder.display()));
+    if position.is_none() && folder.join(LOG_FILE).exists() {
+        note("no checkpoint was written yet: the run begins again");
+    }
     let log = Log::resume(folder.join(LOG_FILE), position.map_or(0, |at| at.step));
     let mut log = log.map_err(|error| Failure::from(error).at(folder.join(LOG_FILE).display()))?;
     let mut display = Display::new();
