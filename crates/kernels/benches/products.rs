@@ -108,7 +108,7 @@ fn convolution(machine: &Machine, sizes: [usize; 7], depthwise: bool) -> [Figure
     let (mut x, weights) = (buffer(0.5, batch * problem.input_len()), buffer(0.25, problem.weights_len()));
     let (mut y, mut dw) = (buffer(0.5, batch * problem.output_len()), buffer(0.0, problem.weights_len()));
     let work = 2e-9 * (batch * problem.multiply_adds()) as f64;
-    let plan = ConvPlan::new(problem, Source::default(), machine.isa).expect("there is no border");
+    let plan = ConvPlan::new(problem, Source::default(), machine.choice()).expect("there is no border");
     let mut packed = buffer(0.0, plan.packing().packed_len());
     let mut scratch = buffer(0.0, plan.scratch_len(threads));
     plan.packing().pack(machine, &weights, &mut packed);
@@ -116,7 +116,7 @@ fn convolution(machine: &Machine, sizes: [usize; 7], depthwise: bool) -> [Figure
         let x = Pictures::new(batch, &x);
         plan.forward(machine, x, &packed, &Epilogue::default(), &mut y, &mut scratch);
     });
-    let plan = ConvInputGradientPlan::new(problem, machine.isa);
+    let plan = ConvInputGradientPlan::new(problem, machine.choice());
     let mut packed = buffer(0.0, plan.packing().packed_len());
     let mut scratch = buffer(0.0, plan.scratch_len(threads));
     plan.packing().pack(machine, &weights, &mut packed);
@@ -124,7 +124,7 @@ fn convolution(machine: &Machine, sizes: [usize; 7], depthwise: bool) -> [Figure
         let dy = Pictures::new(batch, &y);
         plan.run(machine, dy, &packed, &Epilogue::default(), &mut x, &mut scratch);
     });
-    let plan = ConvWeightGradientPlan::new(problem, Source::default(), machine.isa).expect("as above");
+    let plan = ConvWeightGradientPlan::new(problem, Source::default(), machine.choice()).expect("as above");
     let mut scratch = buffer(0.0, plan.scratch_len(threads));
     let weight = measure(machine, work, || {
         let x = Pictures::new(batch, &x);

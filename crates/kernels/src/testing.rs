@@ -1,7 +1,7 @@
 //! What the tests of all families share: generated problems, every machine, the comparison with a twin.
 
 use crate::random::Key;
-use crate::{Isa, Machine, Threads};
+use crate::{Isa, Machine};
 use std::fmt::Debug;
 use std::sync::OnceLock;
 
@@ -82,7 +82,7 @@ pub(crate) fn difference(
 fn machines() -> &'static [[Machine; 3]] {
     static MACHINES: OnceLock<Vec<[Machine; 3]>> = OnceLock::new();
     MACHINES.get_or_init(|| {
-        let all = |isa| [1, 2, 4].map(|count| Machine { threads: Threads::new(count), isa });
+        let all = |isa| [1, 2, 4].map(|count| Machine { isa, ..Machine::new(count) });
         Isa::available().into_iter().map(all).collect()
     })
 }

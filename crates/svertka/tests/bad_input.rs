@@ -191,7 +191,7 @@ fn a_loss_that_is_not_finite_stops_the_run() {
 #[test]
 fn environment_that_makes_no_sense_is_wrong_use() {
     let place = place();
-    for (name, value) in [("SVERTKA_ISA", "avx1024"), ("SVERTKA_LOG", "a=b=c")] {
+    for (name, value) in [("SVERTKA_ISA", "avx1024"), ("SVERTKA_CONV", "fft"), ("SVERTKA_LOG", "a=b=c")] {
         let output = place.command("model show lenet5 --train").env(name, value).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{name}");
         has(&String::from_utf8(output.stderr).unwrap(), &["error: ", name]);

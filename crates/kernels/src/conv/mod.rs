@@ -18,7 +18,7 @@
 //! let shape = ConvShape { pads: [2; 4], ..ConvShape::new(2, 1, 6, [28, 28], [5, 5]) };
 //! let problem = ConvProblem::new(shape)?;
 //! let machine = Machine::single();
-//! let plan = ConvPlan::new(problem, Source::default(), machine.isa)?;
+//! let plan = ConvPlan::new(problem, Source::default(), machine.choice())?;
 //! let mut packed = vec![0.0; plan.packing().packed_len()];
 //! plan.packing().pack(&machine, &[0.04; 6 * 25], &mut packed);
 //!
@@ -31,6 +31,7 @@
 //! ```
 
 mod blocks;
+mod choice;
 mod correlation;
 mod depthwise;
 mod direct;
@@ -42,7 +43,9 @@ mod rows;
 mod source;
 mod weight_gradient;
 mod weight_sums;
+mod winograd;
 
+pub use choice::{Algorithms, Choice, UnknownAlgorithms};
 pub use pack::Packing;
 pub use plan::{ConvInputGradientPlan, ConvPlan, ConvWeightGradientPlan};
 pub use problem::{ConvError, ConvProblem, ConvShape};

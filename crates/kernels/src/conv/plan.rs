@@ -1,9 +1,9 @@
 use super::{
-    ConvError, ConvProblem, Pictures, Source, correlation::Correlation, direct::Layer, pack::Packing,
+    Choice, ConvError, ConvProblem, Pictures, Source, correlation::Correlation, direct::Layer, pack::Packing,
     rows::RowReader, weight_sums::WeightSums,
 };
 use crate::{
-    Isa, Machine,
+    Machine,
     epilogue::{Epilogue, Store},
     gemm::Finish,
 };
@@ -16,7 +16,12 @@ pub struct ConvPlan {
     problem: ConvProblem,
     reader: RowReader,
     packing: Packing,
-    layer: Layer,
+    algorithm: ForwardAlgorithm,
+}
+
+#[derive(Clone, Debug)]
+enum ForwardAlgorithm {
+    Direct(Layer),
 }
 
 impl ConvPlan {
@@ -24,12 +29,19 @@ impl ConvPlan {
     ///
     /// # Errors
     /// [`ConvError::Border`] where the source's border does not fit the problem.
-    pub fn new(problem: ConvProblem, source: Source, isa: Isa) -> Result<Self, ConvError> {
+    pub fn new(problem: ConvProblem, source: Source, choice: Choice) -> Result<Self, ConvError> {
         let reader = RowReader::new(&problem, source)?;
-        let packing = Packing::forward(&problem, isa);
+        let packing = Packing::forward(&problem, choice.isa);
         let correlation = Correlation::forward(&problem);
-        let layer = Layer::new(problem.batch, correlation, reader, &packing, [0, 0], isa);
-        Ok(Self { problem, reader, packing, layer })
+        let layer = Layer::new(problem.batch, correlation, reader, &packing, [0, 0], choice.isa);
+        Ok(Self { problem, reader, packing, algorithm: ForwardAlgorithm::Direct(layer) })
+    }
+
+    /// The name of the algorithm.
+    pub fn algorithm(&self) -> &'static str {
+        match self.algorithm {
+            ForwardAlgorithm::Direct(_) => direct_name(&self.problem),
+        }
     }
 
     /// The order in which this plan reads weights.
@@ -39,7 +51,9 @@ impl ConvPlan {
 
     /// How many f32 of scratch a call needs on `threads` threads.
     pub fn scratch_len(&self, threads: usize) -> usize {
-        threads * self.layer.scratch_len()
+        match &self.algorithm {
+            ForwardAlgorithm::Direct(layer) => threads * layer.scratch_len(),
+        }
     }
 
     /// Writes `y` for the pictures present. `packed` was written by [`packing`](Self::packing)`().pack`.
@@ -61,7 +75,9 @@ impl ConvPlan {
         assert!(packed.len() >= self.packing.packed_len(), "the packed weights are too short");
         let y = &mut y[..x.rows * problem.output_len()];
         let finish = finish(epilogue, problem.out_channels, y.len());
-        self.layer.run(machine, x, packed, &finish, y, scratch);
+        match &self.algorithm {
+            ForwardAlgorithm::Direct(layer) => layer.run(machine, x, packed, &finish, y, scratch),
+        }
     }
 }
 
@@ -74,24 +90,44 @@ impl ConvPlan {
 pub struct ConvInputGradientPlan {
     problem: ConvProblem,
     packing: Packing,
-    phases: Vec<Layer>,
+    algorithm: InputGradientAlgorithm,
+}
+
+#[derive(Clone, Debug)]
+enum InputGradientAlgorithm {
+    /// One correlation for each phase of the strides.
+    Direct(Vec<Layer>),
 }
 
 impl ConvInputGradientPlan {
     /// Chooses the algorithm and its blocks; a function of its arguments alone.
-    pub fn new(problem: ConvProblem, isa: Isa) -> Self {
-        let packing = Packing::backward(&problem, isa);
+    pub fn new(problem: ConvProblem, choice: Choice) -> Self {
+        let packing = Packing::backward(&problem, choice.isa);
         let reader = RowReader::plain(problem.output(), problem.out_channels);
         let [rows, columns] = packing.phases();
         let (mut phases, mut start) = (Vec::new(), 0);
         for phase in 0..rows * columns {
             let correlation = Correlation::backward(&problem, [phase / columns, phase % columns]);
             if correlation.axes.iter().all(|axis| axis.output > 0) {
-                phases.push(Layer::new(problem.batch, correlation, reader, &packing, [phase, start], isa));
+                phases.push(Layer::new(
+                    problem.batch,
+                    correlation,
+                    reader,
+                    &packing,
+                    [phase, start],
+                    choice.isa,
+                ));
             }
             start += packing.phase_len(phase);
         }
-        Self { problem, packing, phases }
+        Self { problem, packing, algorithm: InputGradientAlgorithm::Direct(phases) }
+    }
+
+    /// The name of the algorithm.
+    pub fn algorithm(&self) -> &'static str {
+        match self.algorithm {
+            InputGradientAlgorithm::Direct(_) => direct_name(&self.problem),
+        }
     }
 
     /// The order in which this plan reads weights.
@@ -101,7 +137,11 @@ impl ConvInputGradientPlan {
 
     /// How many f32 of scratch a call needs on `threads` threads.
     pub fn scratch_len(&self, threads: usize) -> usize {
-        threads * self.phases.iter().map(Layer::scratch_len).max().unwrap_or(0)
+        match &self.algorithm {
+            InputGradientAlgorithm::Direct(phases) => {
+                threads * phases.iter().map(Layer::scratch_len).max().unwrap_or(0)
+            }
+        }
     }
 
     /// Writes `dx` for the `dy` of the pictures present (which has no affine map).
@@ -124,8 +164,10 @@ impl ConvInputGradientPlan {
         assert!(packed.len() >= self.packing.packed_len(), "the packed weights are too short");
         let dx = &mut dx[..dy.rows * problem.input_len()];
         let finish = finish(epilogue, problem.in_channels, dx.len());
-        for phase in &self.phases {
-            phase.run(machine, dy, packed, &finish, dx, scratch);
+        match &self.algorithm {
+            InputGradientAlgorithm::Direct(phases) => {
+                phases.iter().for_each(|phase| phase.run(machine, dy, packed, &finish, dx, scratch));
+            }
         }
     }
 }
@@ -137,7 +179,12 @@ impl ConvInputGradientPlan {
 pub struct ConvWeightGradientPlan {
     problem: ConvProblem,
     reader: RowReader,
-    sums: WeightSums,
+    algorithm: WeightGradientAlgorithm,
+}
+
+#[derive(Clone, Debug)]
+enum WeightGradientAlgorithm {
+    Direct(WeightSums),
 }
 
 impl ConvWeightGradientPlan {
@@ -145,15 +192,24 @@ impl ConvWeightGradientPlan {
     ///
     /// # Errors
     /// [`ConvError::Border`] where the source's border does not fit the problem.
-    pub fn new(problem: ConvProblem, source: Source, isa: Isa) -> Result<Self, ConvError> {
+    pub fn new(problem: ConvProblem, source: Source, choice: Choice) -> Result<Self, ConvError> {
         let reader = RowReader::new(&problem, source)?;
-        let sums = WeightSums::new(&problem, reader, isa);
-        Ok(Self { problem, reader, sums })
+        let algorithm = WeightGradientAlgorithm::Direct(WeightSums::new(&problem, reader, choice.isa));
+        Ok(Self { problem, reader, algorithm })
+    }
+
+    /// The name of the algorithm.
+    pub fn algorithm(&self) -> &'static str {
+        match self.algorithm {
+            WeightGradientAlgorithm::Direct(_) => direct_name(&self.problem),
+        }
     }
 
     /// How many f32 of scratch a call needs on `threads` threads.
     pub fn scratch_len(&self, threads: usize) -> usize {
-        self.sums.scratch_len(threads)
+        match &self.algorithm {
+            WeightGradientAlgorithm::Direct(sums) => sums.scratch_len(threads),
+        }
     }
 
     /// Writes `dw`, or adds to it, summed over the pictures present.
@@ -173,8 +229,15 @@ impl ConvWeightGradientPlan {
         assert!(x.rows <= problem.batch, "{} pictures of at most {}", x.rows, problem.batch);
         self.reader.check(x);
         assert!(dy.len() >= x.rows * problem.output_len(), "dy is too short");
-        self.sums.run(machine, x, dy, &mut dw[..problem.weights_len()], store, scratch);
+        let dw = &mut dw[..problem.weights_len()];
+        match &self.algorithm {
+            WeightGradientAlgorithm::Direct(sums) => sums.run(machine, x, dy, dw, store, scratch),
+        }
     }
+}
+
+fn direct_name(problem: &ConvProblem) -> &'static str {
+    if problem.groups > 1 && problem.is_depthwise() { "depthwise" } else { "direct" }
 }
 
 /// The epilogue of an output of `channels` channels and `len` elements, checked.

@@ -1,6 +1,6 @@
 use super::{reference, *};
 use crate::{
-    Isa, Machine, Threads,
+    Isa, Machine,
     activation::{self, Activation},
     epilogue::Store,
     testing::{Cases, Draw, difference, narrow, widen},
@@ -77,7 +77,7 @@ impl Case {
     }
 
     fn run(&self, isa: Isa, threads: usize, operands: &Operands) -> Vec<f32> {
-        let machine = Machine { threads: Threads::new(threads), isa };
+        let machine = Machine { isa, ..Machine::new(threads) };
         let plan = GemmPlan::new(self.problem, isa);
         let mut packed = vec![f32::NAN; plan.packed_len()];
         let mut scratch = vec![f32::NAN; plan.scratch_len(threads)];
@@ -237,7 +237,7 @@ fn column_sums_agree_with_the_twin_and_need_no_threads() {
             let run = |threads, store| {
                 let plan = ColumnSumPlan::new(rows, columns, isa);
                 let (mut sums, mut scratch) = (vec![1.0; columns], vec![f32::NAN; plan.scratch_len()]);
-                let machine = Machine { threads: Threads::new(threads), isa };
+                let machine = Machine { isa, ..Machine::new(threads) };
                 plan.run(&machine, rows, &matrix, &mut sums, store, &mut scratch);
                 sums
             };

@@ -1,4 +1,4 @@
-//! What the process is given: the log level, the instruction set, threads, and what becomes of a panic.
+//! What the process is given: the log level, the instruction set, algorithms, threads, and what becomes of a panic.
 
 use std::any::Any;
 use std::env::{self, VarError};
@@ -21,11 +21,16 @@ pub(crate) fn start_log() -> Result<(), Failure> {
     Ok(())
 }
 
-/// A machine of so many threads (0: one per core) and the best instruction set, or that of `SVERTKA_ISA`.
+/// A machine of so many threads (0: one per core) and the best instruction set, or that of `SVERTKA_ISA`; `SVERTKA_CONV`
+/// says which algorithms convolutions use.
 pub(crate) fn machine(threads: usize) -> Result<Machine, Failure> {
     let mut machine = Machine::new(threads);
     if let Some(name) = variable("SVERTKA_ISA")? {
         machine.isa = name.parse().map_err(|error| Failure::usage(format!("SVERTKA_ISA: {error}")))?;
+    }
+    if let Some(name) = variable("SVERTKA_CONV")? {
+        machine.convolutions =
+            name.parse().map_err(|error| Failure::usage(format!("SVERTKA_CONV: {error}")))?;
     }
     Ok(machine)
 }

@@ -104,8 +104,9 @@ Results go to standard output, everything else to standard error.
 Exit status: 0 done, 1 failed, 2 wrong use.
 
 Environment:
-  SVERTKA_ISA  instruction set to compute with instead of the best (avx2, scalar)
-  SVERTKA_LOG  what is logged: error, warn (default), info, debug";
+  SVERTKA_CONV  algorithms of convolutions: fastest (default), or direct, without fast transforms
+  SVERTKA_ISA   instruction set to compute with instead of the best (avx2, scalar)
+  SVERTKA_LOG   what is logged: error, warn (default), info, debug";
 
 #[cfg(test)]
 mod tests;

@@ -36,7 +36,10 @@ impl Place {
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_svertka"));
         command.args(line.split_whitespace()).current_dir(self.folder.path());
-        command.env_remove("SVERTKA_LOG").env_remove("SVERTKA_ISA").stdin(Stdio::null());
+        for name in ["SVERTKA_CONV", "SVERTKA_ISA", "SVERTKA_LOG"] {
+            command.env_remove(name);
+        }
+        command.stdin(Stdio::null());
         command
     }
 

@@ -110,7 +110,7 @@ pub(super) fn forward(binder: &mut Binder, step: &Step, fused: &FusedConv) -> Re
     let (x, weight, y) = (step.inputs[0], step.inputs[1], step.outputs[0]);
     let reading = Reading::new(binder, x, &fused.source);
     let problem = problem(binder, step, &fused.conv, reading.pictures, binder.shape(weight)[0])?;
-    let plan = ConvPlan::new(problem, reading.source, binder.machine().isa)
+    let plan = ConvPlan::new(problem, reading.source, binder.machine().choice())
         .map_err(|error| binder.unsupported(step, error))?;
     binder.count(&problem);
     let norm = fused.batch_norm.as_ref().map(|norm| binder.fold(step, norm, fused.bias)).transpose()?;
@@ -165,7 +165,7 @@ fn backwards(
     bias: Option<Slot>,
     activation: Option<Activation>,
 ) -> Result<Bound, EngineError> {
-    let plan = ConvInputGradientPlan::new(problem, binder.machine().isa);
+    let plan = ConvInputGradientPlan::new(problem, binder.machine().choice());
     binder.count(&problem);
     let packed = binder.packed(step, weight, plan.packing(), None)?;
     let (scratch, rows) = (plan.scratch_len(binder.threads()), binder.rows(x));
@@ -186,7 +186,7 @@ pub(super) fn weight_gradient(
     let (x, dy, dw) = (step.inputs[0], step.inputs[1], step.outputs[0]);
     let reading = Reading::new(binder, x, fused);
     let problem = problem(binder, step, conv, reading.pictures, binder.pictures(dy).channels)?;
-    let plan = ConvWeightGradientPlan::new(problem, reading.source, binder.machine().isa)
+    let plan = ConvWeightGradientPlan::new(problem, reading.source, binder.machine().choice())
         .map_err(|error| binder.unsupported(step, error))?;
     binder.count(&problem);
     let rows = binder.rows(x);

@@ -1,5 +1,5 @@
 use crate::{
-    Isa, Machine, Threads,
+    Isa, Machine,
     activation::{self, Activation},
     conv::*,
     epilogue::{Epilogue, Store},
@@ -189,7 +189,7 @@ impl Case {
 
     pub(super) fn run(&self, pass: Pass, isa: Isa, threads: usize) -> Vec<f32> {
         let operands = self.operands(pass);
-        self.run_on(pass, &Machine { threads: Threads::new(threads), isa }, &operands, operands.out.clone())
+        self.run_on(pass, &Machine { isa, ..Machine::new(threads) }, &operands, operands.out.clone())
     }
 
     /// Runs with an output that holds `value` everywhere.
@@ -199,7 +199,7 @@ impl Case {
     }
 
     fn run_on(&self, pass: Pass, machine: &Machine, operands: &Operands, mut out: Vec<f32>) -> Vec<f32> {
-        let (problem, source, isa) = (self.problem, self.source, machine.isa);
+        let (problem, source, choice) = (self.problem, self.source, machine.choice());
         let threads = machine.threads.count();
         let Operands { x, scale, shift, weights, dy, .. } = operands;
         let x = match source.affine {
@@ -220,17 +220,17 @@ impl Case {
         };
         match pass {
             Pass::Forward => {
-                let plan = ConvPlan::new(problem, source, isa).unwrap();
+                let plan = ConvPlan::new(problem, source, choice).unwrap();
                 let scratch = &mut scratch(plan.scratch_len(threads));
                 plan.forward(machine, x, &packed(plan.packing()), &epilogue, &mut out, scratch);
             }
             Pass::InputGradient => {
-                let plan = ConvInputGradientPlan::new(problem, isa);
+                let plan = ConvInputGradientPlan::new(problem, choice);
                 let (scratch, dy) = (&mut scratch(plan.scratch_len(threads)), Pictures::new(self.rows, dy));
                 plan.run(machine, dy, &packed(plan.packing()), &epilogue, &mut out, scratch);
             }
             Pass::WeightGradient => {
-                let plan = ConvWeightGradientPlan::new(problem, source, isa).unwrap();
+                let plan = ConvWeightGradientPlan::new(problem, source, choice).unwrap();
                 let scratch = &mut scratch(plan.scratch_len(threads));
                 plan.run(machine, x, dy, &mut out, self.store, scratch);
             }

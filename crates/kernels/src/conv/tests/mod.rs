@@ -82,7 +82,7 @@ fn no_bits_depend_on_how_many_pictures_are_present() {
 fn packings_of_other_batches_and_sizes_are_equal() {
     let plan = |batch, side| {
         let problem = ConvProblem::new(ConvShape::new(batch, 3, 5, [side, side], [3, 3])).unwrap();
-        ConvPlan::new(problem, Source::default(), Isa::SCALAR).unwrap().packing()
+        ConvPlan::new(problem, Source::default(), Choice::direct(Isa::SCALAR)).unwrap().packing()
     };
     assert_eq!(plan(1, 8), plan(64, 31));
 }
@@ -106,6 +106,6 @@ fn impossible_problems_are_refused_by_name() {
     let border = Border { pads: [0, 3, 0, 0], mode: BorderMode::Reflect };
     let source = Source { border: Some(border), ..Source::default() };
     let problem = ConvProblem::new(shape).unwrap();
-    let error = ConvPlan::new(problem, source, Isa::SCALAR).unwrap_err();
+    let error = ConvPlan::new(problem, source, Choice::direct(Isa::SCALAR)).unwrap_err();
     assert_eq!(error, ConvError::Border { axis: 1, input: 5, pads: [3, 0] });
 }
