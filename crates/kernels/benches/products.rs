@@ -1,7 +1,8 @@
 //! GFLOP/s of convolutions and matrix products, forward and both gradients, beside the machine's peak of fused
 //! multiply-adds measured in the same moments: `cargo bench -p svertka-kernels --bench products [-- NAME [THREADS]]`.
 //!
-//! Multiply-adds count twice. Each figure is the median of runs that alternate with the probe of the peak.
+//! Multiply-adds count twice, and fast transforms count as what they replace. Each figure is the median of runs that
+//! alternate with the probe of the peak. Convolutions pack their weights in every run, as a training step does.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
@@ -13,7 +14,8 @@ use std::{
 use svertka_kernels::{
     Epilogue, Machine, Store,
     conv::{
-        ConvInputGradientPlan, ConvPlan, ConvProblem, ConvShape, ConvWeightGradientPlan, Pictures, Source,
+        Algorithms, ConvInputGradientPlan, ConvPlan, ConvProblem, ConvShape, ConvWeightGradientPlan,
+        Pictures, Source,
     },
     gemm::{Addend, GemmCall, GemmPlan, GemmProblem, Right},
     simd::{Kernel, Lanes},
@@ -23,13 +25,16 @@ use svertka_kernels::{
 const BUDGET: f64 = 0.4;
 
 /// Name, batch, channels in and out, input side, kernel side, stride, pad.
-const CONVOLUTIONS: [(&str, [usize; 7]); 11] = [
+const CONVOLUTIONS: [(&str, [usize; 7]); 14] = [
     ("LeNet first 5x5", [128, 1, 6, 28, 5, 1, 2]),
     ("LeNet second 5x5", [128, 6, 16, 14, 5, 1, 0]),
     ("3x3 64ch 56", [16, 64, 64, 56, 3, 1, 1]),
     ("3x3 128ch 28", [16, 128, 128, 28, 3, 1, 1]),
     ("3x3 256ch 14", [16, 256, 256, 14, 3, 1, 1]),
     ("3x3 512ch 7", [16, 512, 512, 7, 3, 1, 1]),
+    ("3x3 64ch 224", [4, 64, 64, 224, 3, 1, 1]),
+    ("3x3 512ch 14", [4, 512, 512, 14, 3, 1, 1]),
+    ("3x3 512ch 28", [4, 512, 512, 28, 3, 1, 1]),
     ("3x3/2 64-128 56", [16, 64, 128, 56, 3, 2, 1]),
     ("stem 7x7/2 RGB 224", [16, 3, 64, 224, 7, 2, 3]),
     ("1x1 64-256 56", [16, 64, 256, 56, 1, 1, 0]),
@@ -49,11 +54,13 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let wanted = |name: &str| arguments.first().is_none_or(|part| name.contains(part.as_str()));
     let threads = arguments.get(1).and_then(|threads| threads.parse().ok()).unwrap_or(0);
-    let machine = Machine::new(threads);
+    let mut machine = Machine::new(threads);
     println!("{:?}, {:?}; GFLOP/s (share of the peak)", machine.isa, machine.threads);
-    println!("{:24}{:>16}{:>16}{:>16}{:>8}", "", "forward", "input grad.", "weight grad.", "peak");
+    println!("{:36}{:>16}{:>16}{:>16}{:>8}", "", "forward", "input grad.", "weight grad.", "peak");
     for (name, sizes) in CONVOLUTIONS.into_iter().filter(|(name, _)| wanted(name)) {
-        print_row(name, convolution(&machine, sizes, name.starts_with("depthwise")));
+        for (algorithms, figures) in convolution(&mut machine, sizes, name.starts_with("depthwise")) {
+            print_row(&format!("{name} {algorithms}"), figures);
+        }
     }
     for (name, sizes) in FULLY_CONNECTED.into_iter().filter(|(name, _)| wanted(name)) {
         print_row(name, fully_connected(&machine, sizes));
@@ -92,10 +99,11 @@ type Figure = [f64; 2];
 fn print_row(name: &str, figures: [Figure; 3]) {
     let cell = |[speed, peak]: Figure| format!("{speed:9.1} ({:3.0} %)", 100.0 * speed / peak);
     let peak = figures.iter().map(|figure| figure[1]).sum::<f64>() / 3.0;
-    println!("{name:24}{}{}{}{peak:8.0}", cell(figures[0]), cell(figures[1]), cell(figures[2]));
+    println!("{name:36}{}{}{}{peak:8.0}", cell(figures[0]), cell(figures[1]), cell(figures[2]));
 }
 
-fn convolution(machine: &Machine, sizes: [usize; 7], depthwise: bool) -> [Figure; 3] {
+/// The figures of the direct algorithms and, where there are others, of the fastest.
+fn convolution(machine: &mut Machine, sizes: [usize; 7], depthwise: bool) -> Vec<(String, [Figure; 3])> {
     let [batch, in_channels, out_channels, side, kernel, stride, pad] = sizes;
     let problem = ConvProblem::new(ConvShape {
         strides: [stride; 2],
@@ -104,23 +112,48 @@ fn convolution(machine: &Machine, sizes: [usize; 7], depthwise: bool) -> [Figure
         ..ConvShape::new(batch, in_channels, out_channels, [side; 2], [kernel; 2])
     })
     .expect("the table's shapes are possible");
-    let threads = machine.threads.count();
+    let mut rows: Vec<(String, _)> = Vec::new();
+    for algorithms in [Algorithms::Direct, Algorithms::Fastest] {
+        machine.convolutions = algorithms;
+        let names = algorithm_names(machine, problem);
+        if rows.iter().all(|(others, _)| *others != names) {
+            rows.push((names, passes(machine, problem)));
+        }
+    }
+    rows
+}
+
+/// The algorithms of the three passes, once where they are one.
+fn algorithm_names(machine: &Machine, problem: ConvProblem) -> String {
+    let choice = machine.choice();
+    let mut names = vec![
+        ConvPlan::new(problem, Source::default(), choice).expect("there is no border").algorithm(),
+        ConvInputGradientPlan::new(problem, choice).algorithm(),
+        ConvWeightGradientPlan::new(problem, Source::default(), choice).expect("as above").algorithm(),
+    ];
+    names.dedup();
+    names.join(", ")
+}
+
+/// Forward, gradient of the input, gradient of the weights.
+fn passes(machine: &Machine, problem: ConvProblem) -> [Figure; 3] {
+    let (threads, batch) = (machine.threads.count(), problem.batch);
     let (mut x, weights) = (buffer(0.5, batch * problem.input_len()), buffer(0.25, problem.weights_len()));
     let (mut y, mut dw) = (buffer(0.5, batch * problem.output_len()), buffer(0.0, problem.weights_len()));
     let work = 2e-9 * (batch * problem.multiply_adds()) as f64;
     let plan = ConvPlan::new(problem, Source::default(), machine.choice()).expect("there is no border");
     let mut packed = buffer(0.0, plan.packing().packed_len());
     let mut scratch = buffer(0.0, plan.scratch_len(threads));
-    plan.packing().pack(machine, &weights, &mut packed);
     let forward = measure(machine, work, || {
+        plan.packing().pack(machine, &weights, &mut packed);
         let x = Pictures::new(batch, &x);
         plan.forward(machine, x, &packed, &Epilogue::default(), &mut y, &mut scratch);
     });
     let plan = ConvInputGradientPlan::new(problem, machine.choice());
     let mut packed = buffer(0.0, plan.packing().packed_len());
     let mut scratch = buffer(0.0, plan.scratch_len(threads));
-    plan.packing().pack(machine, &weights, &mut packed);
     let input = measure(machine, work, || {
+        plan.packing().pack(machine, &weights, &mut packed);
         let dy = Pictures::new(batch, &y);
         plan.run(machine, dy, &packed, &Epilogue::default(), &mut x, &mut scratch);
     });

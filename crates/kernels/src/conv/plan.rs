@@ -1,6 +1,6 @@
 use super::{
     Choice, ConvError, ConvProblem, Pictures, Source, correlation::Correlation, direct::Layer, pack::Packing,
-    rows::RowReader, weight_sums::WeightSums,
+    rows::RowReader, weight_sums::WeightSums, winograd::Winograd,
 };
 use crate::{
     Machine,
@@ -22,6 +22,7 @@ pub struct ConvPlan {
 #[derive(Clone, Debug)]
 enum ForwardAlgorithm {
     Direct(Layer),
+    Winograd(Winograd),
 }
 
 impl ConvPlan {
@@ -33,14 +34,26 @@ impl ConvPlan {
         let reader = RowReader::new(&problem, source)?;
         let packing = Packing::forward(&problem, choice.isa);
         let correlation = Correlation::forward(&problem);
-        let layer = Layer::new(problem.batch, correlation, reader, &packing, [0, 0], choice.isa);
-        Ok(Self { problem, reader, packing, algorithm: ForwardAlgorithm::Direct(layer) })
+        let winograd = Winograd::choose(problem.batch, &correlation, reader, &packing, choice);
+        let algorithm = match winograd {
+            Some(winograd) => ForwardAlgorithm::Winograd(winograd),
+            None => ForwardAlgorithm::Direct(Layer::new(
+                problem.batch,
+                correlation,
+                reader,
+                &packing,
+                [0, 0],
+                choice.isa,
+            )),
+        };
+        Ok(Self { problem, reader, packing, algorithm })
     }
 
     /// The name of the algorithm.
     pub fn algorithm(&self) -> &'static str {
         match self.algorithm {
             ForwardAlgorithm::Direct(_) => direct_name(&self.problem),
+            ForwardAlgorithm::Winograd(_) => WINOGRAD,
         }
     }
 
@@ -53,6 +66,7 @@ impl ConvPlan {
     pub fn scratch_len(&self, threads: usize) -> usize {
         match &self.algorithm {
             ForwardAlgorithm::Direct(layer) => threads * layer.scratch_len(),
+            ForwardAlgorithm::Winograd(winograd) => winograd.scratch_len(threads),
         }
     }
 
@@ -77,6 +91,7 @@ impl ConvPlan {
         let finish = finish(epilogue, problem.out_channels, y.len());
         match &self.algorithm {
             ForwardAlgorithm::Direct(layer) => layer.run(machine, x, packed, &finish, y, scratch),
+            ForwardAlgorithm::Winograd(winograd) => winograd.run(machine, x, packed, &finish, y, scratch),
         }
     }
 }
@@ -97,6 +112,7 @@ pub struct ConvInputGradientPlan {
 enum InputGradientAlgorithm {
     /// One correlation for each phase of the strides.
     Direct(Vec<Layer>),
+    Winograd(Winograd),
 }
 
 impl ConvInputGradientPlan {
@@ -105,6 +121,12 @@ impl ConvInputGradientPlan {
         let packing = Packing::backward(&problem, choice.isa);
         let reader = RowReader::plain(problem.output(), problem.out_channels);
         let [rows, columns] = packing.phases();
+        if [rows, columns] == [1, 1] {
+            let correlation = Correlation::backward(&problem, [0, 0]);
+            if let Some(winograd) = Winograd::choose(problem.batch, &correlation, reader, &packing, choice) {
+                return Self { problem, packing, algorithm: InputGradientAlgorithm::Winograd(winograd) };
+            }
+        }
         let (mut phases, mut start) = (Vec::new(), 0);
         for phase in 0..rows * columns {
             let correlation = Correlation::backward(&problem, [phase / columns, phase % columns]);
@@ -127,6 +149,7 @@ impl ConvInputGradientPlan {
     pub fn algorithm(&self) -> &'static str {
         match self.algorithm {
             InputGradientAlgorithm::Direct(_) => direct_name(&self.problem),
+            InputGradientAlgorithm::Winograd(_) => WINOGRAD,
         }
     }
 
@@ -141,6 +164,7 @@ impl ConvInputGradientPlan {
             InputGradientAlgorithm::Direct(phases) => {
                 threads * phases.iter().map(Layer::scratch_len).max().unwrap_or(0)
             }
+            InputGradientAlgorithm::Winograd(winograd) => winograd.scratch_len(threads),
         }
     }
 
@@ -167,6 +191,9 @@ impl ConvInputGradientPlan {
         match &self.algorithm {
             InputGradientAlgorithm::Direct(phases) => {
                 phases.iter().for_each(|phase| phase.run(machine, dy, packed, &finish, dx, scratch));
+            }
+            InputGradientAlgorithm::Winograd(winograd) => {
+                winograd.run(machine, dy, packed, &finish, dx, scratch);
             }
         }
     }
@@ -235,6 +262,9 @@ impl ConvWeightGradientPlan {
         }
     }
 }
+
+/// The name of the convolution by tiles.
+const WINOGRAD: &str = "winograd 4x4";
 
 fn direct_name(problem: &ConvProblem) -> &'static str {
     if problem.groups > 1 && problem.is_depthwise() { "depthwise" } else { "direct" }

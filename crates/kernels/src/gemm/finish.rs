@@ -28,7 +28,7 @@ impl Finish<'_> {
     pub(crate) const PLAIN: Self =
         Self { alpha: 1.0, carry: None, beta: 1.0, bias: None, add: None, activation: None };
 
-    fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         let Self { alpha, carry, bias, add, activation, .. } = self;
         *alpha == 1.0 && carry.is_none() && bias.is_none() && add.is_none() && activation.is_none()
     }
