@@ -1,4 +1,4 @@
-"""Names, shapes and counts of torchvision's networks, for crates/zoo/tests/fixtures/torchvision.json.
+"""Names, shapes and counts of torchvision's networks, and of U-Net as networks.py has it, for crates/zoo/tests/fixtures/torchvision.json.
 
 Run as `python reference/torchvision_names.py`. Multiply-adds are half of what torch.utils.flop_counter counts:
 products of convolutions and fully connected layers only, for one picture.
@@ -11,13 +11,16 @@ import torch
 import torchvision
 from torch.utils.flop_counter import FlopCounterMode
 
-NETWORKS = {"resnet18": 224, "resnet34": 224}
+import networks
+
+NETWORKS = ["alexnet", "vgg16", "resnet18", "resnet34", "mobilenet_v2", "unet"]
 
 
-def describe(name, size):
-    network = torchvision.models.get_model(name, weights=None).eval()
+def describe(name):
+    network, shape, _ = networks.build(name)
+    network.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(torch.zeros(1, 3, size, size))
+        network(torch.zeros(1, *shape))
     state = [entry for entry in network.state_dict().items() if not entry[0].endswith("num_batches_tracked")]
     return {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
@@ -34,6 +37,6 @@ def dump(fixture):
 
 if __name__ == "__main__":
     fixture = {"made_with": {"torch": torch.__version__, "torchvision": torchvision.__version__}}
-    fixture |= {name: describe(name, size) for name, size in NETWORKS.items()}
+    fixture |= {name: describe(name) for name in NETWORKS}
     folder = pathlib.Path(__file__).parent.parent / "crates/zoo/tests/fixtures"
     (folder / "torchvision.json").write_text(dump(fixture))

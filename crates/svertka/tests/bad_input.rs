@@ -137,6 +137,7 @@ fn models_that_cannot_be_read_are_refused() {
     }
     has(&place.refused("eval lenet5", 2), &["train it first"]);
     has(&place.refused("predict lenet5 stripes/down/001.png", 2), &["train it first"]);
+    has(&place.refused("train stripes --model unet", 2), &["unet", "a class for every pixel"]);
 }
 
 #[test]

@@ -28,10 +28,12 @@ impl Recipe {
     /// The recipe of a network: what is known to serve it, else what serves most.
     pub fn for_network(name: &str) -> Self {
         let recipe = match name {
-            "lenet5" => lenet(),
+            "lenet5" => return lenet(),
+            "alexnet" | "vgg16" => plain(),
             _ => residual(),
         };
-        Self { network: name.to_owned(), ..recipe }
+        let dropout = svertka_zoo::find(name).map_or(0.0, |card| card.dropout);
+        Self { network: name.to_owned(), dropout, ..recipe }
     }
 }
 
@@ -40,7 +42,7 @@ impl Recipe {
 /// smoothing: 98.1 %) and to serve Fashion-MNIST in ten epochs, where a rate of 0.15 does not.
 fn lenet() -> Recipe {
     Recipe {
-        network: String::new(),
+        network: "lenet5".to_owned(),
         dropout: 0.2,
         label_smoothing: 0.1,
         validation: 0.1,
@@ -53,6 +55,12 @@ fn lenet() -> Recipe {
             ..Settings::default()
         },
     }
+}
+
+/// Without normalisation only small rates converge: that of Krizhevsky et al. 2012 and of Simonyan and Zisserman 2014.
+fn plain() -> Recipe {
+    let recipe = residual();
+    Recipe { settings: Settings { rate: 0.01, ..recipe.settings }, ..recipe }
 }
 
 /// He et al. 2015 with the schedule that took the place of steps.

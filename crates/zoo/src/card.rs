@@ -1,8 +1,23 @@
-use crate::{lenet, resnet};
-use svertka_graph::{Flow, Graph, GraphError};
+use crate::{alexnet, lenet, mobilenet, resnet, unet, vgg};
+use svertka_graph::{Graph, GraphError};
+
+/// Means per channel of ImageNet's training pictures, pixels from 0 to 1, as torchvision has them.
+pub(crate) const IMAGENET_MEAN: &[f32] = &[0.485, 0.456, 0.406];
+
+/// Their standard deviations.
+pub(crate) const IMAGENET_STD: &[f32] = &[0.229, 0.224, 0.225];
 
 /// From options to a graph.
 pub(crate) type GraphFunction = fn(&Options) -> Result<Graph, GraphError>;
+
+/// What a network's classes are the classes of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Of the picture: outputs are `[N, classes]`.
+    Class,
+    /// Of each of its pixels: outputs are `[N, classes, H, W]`.
+    Mask,
+}
 
 /// What is known of a network before it is built.
 #[derive(Clone, Debug)]
@@ -19,6 +34,10 @@ pub struct Card {
     pub channels: usize,
     /// How many classes it tells apart.
     pub classes: usize,
+    /// What they are the classes of.
+    pub target: Target,
+    /// The probability of dropout that it is trained with; 0: without.
+    pub dropout: f32,
     /// Means per channel of the pictures it was made for, pixels from 0 to 1.
     pub mean: &'static [f32],
     /// Standard deviations per channel, pixels from 0 to 1.
@@ -32,20 +51,20 @@ pub struct Card {
 }
 
 impl Card {
-    /// The options under which the card's numbers hold: no dropout, and everything else as the card says.
+    /// The options under which the card's numbers hold: everything as the card says.
     pub fn options(&self) -> Options {
         Options {
             classes: self.classes,
             channels: self.channels,
             size: self.size,
-            dropout: 0.0,
+            dropout: self.dropout,
             mean: self.mean.to_vec(),
             std: self.std.to_vec(),
         }
     }
 
     /// The graph: input `image` f32 `[N, C, H, W]` from 0 to 255, outputs `logits` and `probabilities`,
-    /// both `[N, classes]`. Its metadata holds the card's name under `network`.
+    /// shaped as its [`Target`] says. Its metadata holds the card's name under `network`.
     ///
     /// # Errors
     /// [`GraphError::Node`] if the size is too small for the network, or if mean and std do not fit the
@@ -66,8 +85,7 @@ pub struct Options {
     pub channels: usize,
     /// Height and width of the pictures.
     pub size: [usize; 2],
-    /// The probability with which neurons before the fully connected layers are dropped; 0 leaves dropout
-    /// out.
+    /// The probability with which neurons before the last layers are dropped; 0 leaves dropout out.
     pub dropout: f32,
     /// Means, pixels from 0 to 1: one for all channels or one per channel.
     pub mean: Vec<f32>,
@@ -107,16 +125,12 @@ impl Options {
     pub fn with_dropout(self, dropout: f32) -> Self {
         Self { dropout, ..self }
     }
-
-    /// Dropout where it was asked for.
-    pub(crate) fn dropout_on<'b>(&self, x: &Flow<'b>) -> Flow<'b> {
-        if self.dropout == 0.0 { x.clone() } else { x.dropout(self.dropout) }
-    }
 }
 
 /// Every network there is, family by family.
 pub fn cards() -> impl Iterator<Item = &'static Card> {
-    [lenet::CARDS, resnet::CARDS].into_iter().flatten()
+    let families = [lenet::CARDS, alexnet::CARDS, vgg::CARDS, resnet::CARDS, mobilenet::CARDS, unet::CARDS];
+    families.into_iter().flatten()
 }
 
 /// The card of the network called `name`.

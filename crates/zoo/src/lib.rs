@@ -9,8 +9,12 @@
 //! # Ok::<(), svertka_graph::GraphError>(())
 //! ```
 
+mod alexnet;
 mod card;
 mod lenet;
+mod mobilenet;
 mod resnet;
+mod unet;
+mod vgg;
 
-pub use card::{Card, Options, cards, find};
+pub use card::{Card, Options, Target, cards, find};

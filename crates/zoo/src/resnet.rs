@@ -2,7 +2,10 @@
 //!
 //! Names, strides and initialisation are torchvision's (`torchvision/models/resnet.py`).
 
-use crate::{Card, Options, card::GraphFunction};
+use crate::{
+    Card, Options, Target,
+    card::{GraphFunction, IMAGENET_MEAN, IMAGENET_STD},
+};
 use svertka_graph::{
     Builder, Flow, Graph, GraphError, Initialiser,
     builder::{Kernel, kernel},
@@ -21,8 +24,10 @@ const fn card(name: &'static str, parameters: u64, multiply_adds: u64, graph: Gr
         size: [224, 224],
         channels: 3,
         classes: 1000,
-        mean: &[0.485, 0.456, 0.406],
-        std: &[0.229, 0.224, 0.225],
+        target: Target::Class,
+        dropout: 0.0,
+        mean: IMAGENET_MEAN,
+        std: IMAGENET_STD,
         parameters,
         multiply_adds,
         graph,
@@ -45,7 +50,8 @@ fn resnet(options: &Options, block: Block, depths: [usize; 4]) -> Result<Graph, 
             })
         });
     }
-    options.dropout_on(&x.global_average_pool().flatten()).name("fc").linear(options.classes).classify();
+    let features = x.global_average_pool().flatten().dropout(options.dropout);
+    features.name("fc").linear(options.classes).classify();
     network.finish()
 }
 

@@ -6,14 +6,21 @@
 use serde_json::Value;
 use std::collections::BTreeMap;
 use svertka_graph::{
-    Graph, Role, Rules, Sizes, ValueId, differentiate, op::SoftmaxCrossEntropyLoss, surgery::replace_head,
-    training_form, with_loss,
+    Graph, Initialiser, Role, Rules, Sizes, ValueId, differentiate, op::SoftmaxCrossEntropyLoss,
+    surgery::replace_head, training_form, with_loss,
 };
-use svertka_zoo::{Card, cards, find};
+use svertka_zoo::{Card, Target, cards, find};
 
 fn logits(graph: &Graph) -> Vec<usize> {
     let shapes = graph.concrete_shapes(&Sizes::batch(5)).unwrap();
     shapes[graph.expect("logits").unwrap().index()].clone()
+}
+
+fn outputs(target: Target, classes: usize, size: [usize; 2]) -> Vec<usize> {
+    match target {
+        Target::Class => vec![5, classes],
+        Target::Mask => vec![5, classes, size[0], size[1]],
+    }
 }
 
 fn torchvision() -> Value {
@@ -32,7 +39,7 @@ fn counts_and_shapes_are_those_of_the_card() {
         let summary = graph.summary_at(&Sizes::batch(1)).unwrap();
         let counts = (summary.parameters, summary.multiply_adds);
         assert_eq!(counts, (card.parameters, Some(card.multiply_adds)), "{}", card.name);
-        assert_eq!(logits(&graph), [5, card.classes], "{}", card.name);
+        assert_eq!(logits(&graph), outputs(card.target, card.classes, card.size), "{}", card.name);
         assert_eq!(graph.inputs(), [graph.expect("image").unwrap()], "{}", card.name);
         assert_eq!(find(card.name).unwrap().name, card.name);
     }
@@ -41,10 +48,10 @@ fn counts_and_shapes_are_those_of_the_card() {
 #[test]
 fn options_are_heard() {
     for card in cards() {
-        let [height, width] = card.size;
-        let options = card.options().with_classes(7).with_channels(2).with_size([height + 4, width + 9]);
+        let size = [card.size[0] + 16, card.size[1]];
+        let options = card.options().with_classes(7).with_channels(2).with_size(size).with_dropout(0.0);
         let plain = card.build(&options).unwrap();
-        assert_eq!(logits(&plain), [5, 7], "{}", card.name);
+        assert_eq!(logits(&plain), outputs(card.target, 7, size), "{}", card.name);
         assert_eq!(plain.shape(plain.expect("image").unwrap())[1], 2.into(), "{}", card.name);
         let dropped = card.build(&options.clone().with_dropout(0.2)).unwrap();
         let dropouts =
@@ -86,7 +93,7 @@ fn every_weight_gets_a_gradient() {
 fn parameters_have_the_names_and_shapes_of_torchvision() {
     let lists = torchvision();
     let known = in_torchvision(&lists);
-    assert_eq!(known.iter().map(|(card, _)| card.name).collect::<Vec<_>>(), ["resnet18", "resnet34"]);
+    assert_eq!(known.len(), cards().filter(|card| card.name != "lenet5").count());
     for (card, list) in known {
         let graph = card.build(&card.options()).unwrap();
         let ours =
@@ -95,7 +102,7 @@ fn parameters_have_the_names_and_shapes_of_torchvision() {
             let extents = entry[1].as_array().unwrap().iter().map(|extent| extent.as_u64().unwrap() as usize);
             (entry[0].as_str().unwrap(), extents.collect::<Vec<_>>())
         });
-        assert_eq!(ours.collect::<Vec<_>>(), theirs.collect::<Vec<_>>(), "{}", card.name);
+        assert_eq!(ours.collect::<BTreeMap<_, _>>(), theirs.collect::<BTreeMap<_, _>>(), "{}", card.name);
     }
 }
 
@@ -105,6 +112,30 @@ fn cards_count_as_torchvision_does() {
     for (card, list) in in_torchvision(&lists) {
         assert_eq!(list["parameters"], card.parameters, "{}", card.name);
         assert_eq!(list["multiply_adds"], card.multiply_adds, "{}", card.name);
+    }
+}
+
+/// The `self.modules()` loops at the ends of torchvision's constructors.
+#[test]
+fn first_values_are_drawn_as_torchvision_draws_them() {
+    let initialiser = |network: &str, parameter: &str| {
+        let card = find(network).unwrap();
+        let graph = card.build(&card.options()).unwrap();
+        graph.value(graph.expect(parameter).unwrap()).parameter().unwrap().initialiser
+    };
+    let default = Initialiser::KaimingUniform { slope: 5f32.sqrt() };
+    for (network, parameter, expected) in [
+        ("alexnet", "features.3.weight", default),
+        ("alexnet", "classifier.6.weight", default),
+        ("vgg16", "features.28.weight", Initialiser::KaimingNormalFanOut),
+        ("vgg16", "features.28.bias", Initialiser::Constant(0.0)),
+        ("vgg16", "classifier.0.weight", Initialiser::Normal { std: 0.01 }),
+        ("resnet18", "conv1.weight", Initialiser::KaimingNormalFanOut),
+        ("mobilenet_v2", "features.2.conv.1.0.weight", Initialiser::KaimingNormalFanOut),
+        ("mobilenet_v2", "classifier.1.weight", Initialiser::Normal { std: 0.01 }),
+        ("mobilenet_v2", "classifier.1.bias", Initialiser::Constant(0.0)),
+    ] {
+        assert_eq!(initialiser(network, parameter), expected, "{network} {parameter}");
     }
 }
 
@@ -119,4 +150,7 @@ fn a_picture_that_is_too_small_is_refused_by_the_layer() {
     let lenet = find("lenet5").unwrap();
     let error = lenet.build(&lenet.options().with_size([7, 7])).unwrap_err().to_string();
     assert!(error.contains("conv2"), "{error}");
+    let unet = find("unet").unwrap();
+    let error = unet.build(&unet.options().with_size([100, 96])).unwrap_err().to_string();
+    assert!(error.contains("concat"), "{error}");
 }

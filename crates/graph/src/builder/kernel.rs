@@ -70,7 +70,7 @@ pub struct Kernel {
     pub(super) dilation: Extents,
     pub(super) groups: usize,
     pub(super) bias: bool,
-    pub(super) initialiser: Initialiser,
+    pub(super) initialiser: Option<Initialiser>,
     pub(super) ceil_mode: bool,
     pub(super) count_padding: bool,
     /// The words that were said beyond those which every layer understands.
@@ -89,16 +89,11 @@ pub fn kernel(extents: impl Into<Extents>) -> Kernel {
         dilation: 1.into(),
         groups: 1,
         bias: true,
-        initialiser: default_weight(),
+        initialiser: None,
         ceil_mode: false,
         count_padding: false,
         words: Vec::new(),
     }
-}
-
-/// PyTorch's default for the weights of convolutions and fully connected layers: uniform on ±1/√fan_in.
-pub(super) fn default_weight() -> Initialiser {
-    Initialiser::KaimingUniform { slope: 5f32.sqrt() }
 }
 
 impl Kernel {
@@ -144,10 +139,10 @@ impl Kernel {
         self.say("without_bias")
     }
 
-    /// How the weight gets its first values, default PyTorch's; convolutions only.
+    /// How the weight gets its first values, default the builder's; convolutions only.
     #[must_use]
     pub fn initialiser(mut self, initialiser: Initialiser) -> Self {
-        self.initialiser = initialiser;
+        self.initialiser = Some(initialiser);
         self.say("initialiser")
     }
 

@@ -1,6 +1,6 @@
 //! Layers with parameters, and those that act on every element.
 
-use super::{Flow, Kernel, Padding, State, kernel::default_weight, refusal};
+use super::{Flow, Kernel, Padding, State, refusal};
 use crate::{
     GraphError, Initialiser, Op, Role, Shape, Tensor, ValueId,
     op::{
@@ -119,9 +119,13 @@ impl Flow<'_> {
         self.apply(Op::LogSoftmax { axis })
     }
 
-    /// Dropout of single elements with probability `ratio` (Srivastava et al. 2014).
+    /// Dropout of single elements with probability `ratio` (Srivastava et al. 2014); 0 leaves it out, though it keeps
+    /// its place in a sequence.
     pub fn dropout(&self, ratio: f32) -> Self {
-        self.apply(Op::Dropout(Dropout { ratio }))
+        self.layer("dropout", |state, name, x| match ratio {
+            0.0 => Ok(x),
+            _ => state.node(name, Op::Dropout(Dropout { ratio }), &[x]),
+        })
     }
 
     /// Dropout of whole channels with probability `ratio` (Tompson et al. 2015): x times the dropout of ones
@@ -163,8 +167,8 @@ impl State {
             mode => self.pad(&format!("{name}.pad"), x, mode, &mut window)?,
         };
         let weight = [&[out_channels, per_group], &window.kernel_shape[..]].concat();
-        let inputs =
-            self.weighted(name, x, &weight, kernel.bias.then_some(out_channels), kernel.initialiser)?;
+        let initialiser = kernel.initialiser.unwrap_or(self.initialisers.conv);
+        let inputs = self.weighted(name, x, &weight, kernel.bias.then_some(out_channels), initialiser)?;
         self.node(name, Op::Conv(Conv { window, group: kernel.groups }), &inputs)
     }
 
@@ -183,8 +187,8 @@ impl State {
         let output_padding = kernel.output_padding.per_axis(axes, "output_padding").map_err(&refuse)?;
         let per_group = share(out_channels, kernel.groups).map_err(&refuse)?;
         let weight = [&[channels, per_group], &window.kernel_shape[..]].concat();
-        let inputs =
-            self.weighted(name, x, &weight, kernel.bias.then_some(out_channels), kernel.initialiser)?;
+        let initialiser = kernel.initialiser.unwrap_or(self.initialisers.conv);
+        let inputs = self.weighted(name, x, &weight, kernel.bias.then_some(out_channels), initialiser)?;
         let conv = ConvTranspose { window, group: kernel.groups, output_padding };
         self.node(name, Op::ConvTranspose(conv), &inputs)
     }
@@ -198,11 +202,11 @@ impl State {
     ) -> Result<ValueId, GraphError> {
         let in_features = self.channels(x).map_err(refusal(name, "Gemm"))?;
         let bias = bias.then_some(out_features);
-        let inputs = self.weighted(name, x, &[out_features, in_features], bias, default_weight())?;
+        let inputs = self.weighted(name, x, &[out_features, in_features], bias, self.initialisers.linear)?;
         self.node(name, Op::Gemm(Gemm { trans_b: true, ..Gemm::default() }), &inputs)
     }
 
-    /// x, a weight and, where there is one, a bias: uniform on ±1/√fan_in of the weight, as PyTorch has it.
+    /// x, a weight and, where there is one, a bias.
     fn weighted(
         &mut self,
         name: &str,
@@ -219,7 +223,8 @@ impl State {
         if let Some(len) = bias {
             let fan_in: f64 = weight[1..].iter().map(|&extent| extent as f64).product();
             let bound = fan_in.max(1.0).sqrt().recip() as f32;
-            inputs.push(self.weight(&format!("{name}.bias"), &[len], Initialiser::Uniform { bound })?);
+            let initialiser = self.initialisers.bias.unwrap_or(Initialiser::Uniform { bound });
+            inputs.push(self.weight(&format!("{name}.bias"), &[len], initialiser)?);
         }
         Ok(inputs)
     }

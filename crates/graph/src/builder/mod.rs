@@ -54,6 +54,13 @@ impl Builder {
         Self::default()
     }
 
+    /// Other first values for the layers that follow.
+    #[must_use]
+    pub fn with_initialisers(self, initialisers: Initialisers) -> Self {
+        self.state.borrow_mut().initialisers = initialisers;
+        self
+    }
+
     /// The input of a network for pictures: `image`, f32 `[N, channels, height, width]`, elements 0 to 255.
     pub fn image(&self, channels: usize, size: [usize; 2]) -> Flow<'_> {
         self.input(
@@ -97,6 +104,24 @@ impl Builder {
     }
 }
 
+/// How layers get their first values where they do not say it themselves. The default is PyTorch's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Initialisers {
+    /// Weights of convolutions, transposed ones too. Default uniform on ±1/√fan_in.
+    pub conv: Initialiser,
+    /// Weights of fully connected layers. Default uniform on ±1/√fan_in.
+    pub linear: Initialiser,
+    /// Biases of both. Default, `None`: uniform on ±1/√fan_in of the layer's weight.
+    pub bias: Option<Initialiser>,
+}
+
+impl Default for Initialisers {
+    fn default() -> Self {
+        let weight = Initialiser::KaimingUniform { slope: 5f32.sqrt() };
+        Self { conv: weight, linear: weight, bias: None }
+    }
+}
+
 /// Where names are made.
 #[derive(Debug)]
 struct Scope {
@@ -112,6 +137,7 @@ struct State {
     errors: Vec<GraphError>,
     scopes: Vec<Scope>,
     outputs: Vec<ValueId>,
+    initialisers: Initialisers,
     /// Names of nodes; those of their values may have changed since.
     nodes: HashSet<String>,
 }

@@ -181,6 +181,30 @@ fn defaults_are_those_of_pytorch() {
 }
 
 #[test]
+fn a_builder_may_have_other_first_values() {
+    let conv = Initialiser::KaimingNormalFanOut;
+    let linear = Initialiser::Normal { std: 0.01 };
+    let bias = Initialiser::Constant(0.0);
+    let network = Builder::new().with_initialisers(Initialisers { conv, linear, bias: Some(bias) });
+    let maps = network.image(1, [4, 4]).name("c").conv(2, 3);
+    let maps = maps.name("own").conv(2, kernel(1).initialiser(Initialiser::Dirac));
+    maps.flatten().name("f").linear(2).output("y");
+    let graph = network.finish().unwrap();
+    let found: Vec<Initialiser> = graph.parameters().map(|(_, _, parameter)| parameter.initialiser).collect();
+    assert_eq!(found, [conv, bias, Initialiser::Dirac, bias, linear, bias]);
+}
+
+#[test]
+fn dropout_of_nothing_is_left_out_and_keeps_its_place() {
+    let graph = build(|network| {
+        network.image(1, [2, 2]).flatten().sequence("classifier", |x| x.dropout(0.0).linear(2)).output("y");
+    })
+    .unwrap();
+    assert_eq!(names(&graph), ["classifier.1.weight", "classifier.1.bias"]);
+    assert!(graph.nodes().iter().all(|node| node.op.name() != "Dropout"));
+}
+
+#[test]
 fn one_dimension_works_as_two_do() {
     let graph = build(|network| {
         let wave = network.input("wave", DataType::F32, Shape::new(["N".into(), 1.into(), "L".into()]));

@@ -10,7 +10,7 @@ use svertka_image::{Filter, Preprocess, Size, Transform};
 use svertka_tasks::inputs::image::{Input, picture_shape};
 use svertka_tasks::{Model as TrainedModel, Recipe, Task, TaskOptions};
 use svertka_train::Trainer;
-use svertka_zoo::Card;
+use svertka_zoo::{Card, Target};
 
 use super::configuration::{AUTO, Configuration};
 use super::console::note;
@@ -41,7 +41,7 @@ impl Prepared {
         data.check_trainable()?;
         let split = data.split_validation(configuration.validation, configuration.settings.seed);
         let source = match Model::open(Path::new(&configuration.model))? {
-            Model::Zoo(card) => Source::Card(card),
+            Model::Zoo(card) => Source::Card(classifier(card)?),
             file => Source::File(Box::new(file.trained()?)),
         };
         let task = open_task(&configuration, &data, &source)?;
@@ -59,6 +59,17 @@ impl Prepared {
         let Configuration { channels, preprocess, .. } = &self.configuration;
         let trainer = Trainer::new(job, machine)?.with_fact("instruction set", isa);
         Ok(trainer.with_fact("channels", channels).with_fact("preprocess", preprocess.to_string()))
+    }
+}
+
+/// The card of a network that can be trained here.
+fn classifier(card: &'static Card) -> Result<&'static Card, Failure> {
+    match card.target {
+        Target::Class => Ok(card),
+        Target::Mask => Err(Failure::usage(format!(
+            "{} tells a class for every pixel; `train` knows data with one class per picture only",
+            card.name
+        ))),
     }
 }
 
