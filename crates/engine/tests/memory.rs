@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use svertka_engine::{
     EngineError, Machine, State,
     cpu::{Input, Purpose, RunKey, Workspace, lower},
@@ -55,6 +55,36 @@ fn fewer_rows_give_the_loss_and_the_gradients_of_a_smaller_batch() {
     let largest = exact.iter().fold(0f32, |largest, x| largest.max(x.abs()));
     let worst = gradient.iter().zip(&exact).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
     assert!(worst < 1e-5 * largest, "{worst} of {largest}");
+}
+
+/// Every step is told once, packing once before them, and what they cost adds up to what the program costs.
+#[test]
+fn an_observer_is_told_every_step() {
+    let graph = network("lenet5");
+    let plan = Arc::new(lower(&graph, &Purpose::training()).unwrap());
+    let mut state = State::new(&graph, &Parameters::initialise(&graph, 1).unwrap()).unwrap();
+    let mut workspace = Workspace::new(Machine::new(2));
+    let program = plan.bind(&Sizes::batch(3), &state, &mut workspace).unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let book = Arc::clone(&told);
+    workspace.set_observer(Some(Box::new(move |steps| book.lock().unwrap().push(steps.to_vec()))));
+    let (images, labels) = (vec![0.0; 3 * 784], [0, 1, 2]);
+    let inputs = [Input::F32(&images), Input::I64(&labels)];
+    program.forward(&mut workspace, &mut state, &inputs, RunKey::default()).unwrap();
+    program.backward(&mut workspace, &state, &inputs, &mut program.gradients()).unwrap();
+
+    let told = told.lock().unwrap();
+    assert!(told[0].is_empty() && told[1..].iter().all(|steps| !steps.is_empty()), "{told:?}");
+    let mut done = told.concat();
+    done.sort_unstable();
+    let steps = program.steps();
+    assert_eq!(done, (0..steps.len()).collect::<Vec<_>>());
+    let multiply_adds: u64 = steps.iter().map(|step| step.multiply_adds).sum();
+    assert_eq!(multiply_adds, program.cost().multiply_adds);
+    let conv = steps.iter().find(|step| step.kind == "Conv + bias + Relu").unwrap();
+    // The second convolution: 6 maps of 14 x 14 to 16 of 10 x 10, with 16 x 6 x 5 x 5 weights and 16 biases.
+    let moved = 3 * (6 * 14 * 14 + 16 * 10 * 10) + 16 * 6 * 25 + 16;
+    assert_eq!((conv.bytes, conv.multiply_adds), (4 * moved, 3 * 16 * 100 * 6 * 25));
 }
 
 #[test]

@@ -11,12 +11,14 @@ mod fuse;
 mod layout;
 mod lower;
 mod memory;
+mod observe;
 mod plan;
 mod program;
 mod workspace;
 
 pub use crate::RunKey;
 pub use lower::{Purpose, lower};
+pub use observe::{Observer, StepCost};
 pub use plan::Plan;
 pub use program::{Cost, Input, Program};
 pub use workspace::Workspace;

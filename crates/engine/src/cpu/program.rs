@@ -2,6 +2,7 @@ use super::{
     Plan, Workspace,
     bind::{Bound, Packer},
     context::{Context, Located, Memory, Place},
+    observe::Observer,
     plan::Slot,
     workspace::Packed,
 };
@@ -66,6 +67,16 @@ pub(crate) struct InputSpec {
     pub(crate) dtype: DataType,
     pub(crate) len: usize,
     pub(crate) per_row: Option<usize>,
+}
+
+impl InputSpec {
+    pub(crate) fn bytes(&self) -> u64 {
+        let width = match self.dtype {
+            DataType::F32 => 4,
+            DataType::I64 => 8,
+        };
+        width * self.len as u64
+    }
 }
 
 /// A plan with sizes and places: ready to run any number of times without allocating.
@@ -239,7 +250,7 @@ impl Program {
         call: Call<'_>,
         steps: std::ops::Range<usize>,
     ) -> Result<(), EngineError> {
-        let Workspace { machine, arena, packed, .. } = workspace;
+        let Workspace { machine, arena, packed, observer, .. } = workspace;
         let mut context = Context {
             machine,
             arena: Memory::new(arena.as_mut_slice()),
@@ -256,9 +267,11 @@ impl Program {
             scratch: 0..0,
         };
         machine.threads.enter(|| {
-            for step in &self.steps[steps] {
+            for index in steps {
+                let step = &self.steps[index];
                 context.scratch = step.scratch.clone();
                 (step.run)(&context)?;
+                tell(observer, &[index]);
             }
             Ok(())
         })
@@ -266,7 +279,7 @@ impl Program {
 
     /// Renews packed weights that were made from another version of the state.
     fn pack(&self, workspace: &mut Workspace, state: &State) {
-        let Workspace { machine, packed, .. } = workspace;
+        let Workspace { machine, packed, observer, .. } = workspace;
         for packer in &self.packers {
             let entry: &mut Packed = &mut packed[packer.index];
             if entry.version != state.version() {
@@ -274,6 +287,7 @@ impl Program {
                 entry.version = state.version();
             }
         }
+        tell(observer, &[]);
     }
 
     fn check_state(&self, state: &State) -> Result<(), EngineError> {
@@ -376,6 +390,12 @@ pub(crate) struct Holder {
     program: u64,
     rows: usize,
     key: RunKey,
+}
+
+fn tell(observer: &mut Option<Observer>, steps: &[usize]) {
+    if let Some(observer) = observer {
+        observer(steps);
+    }
 }
 
 fn input_error(name: &str, reason: String) -> EngineError {

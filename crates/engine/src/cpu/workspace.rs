@@ -1,4 +1,4 @@
-use super::{memory::LINE, program::Holder};
+use super::{memory::LINE, observe::Observer, program::Holder};
 use crate::EngineError;
 use std::{alloc::Layout, collections::HashMap, fmt};
 use svertka_kernels::Machine;
@@ -11,6 +11,7 @@ pub struct Workspace {
     keys: HashMap<String, usize>,
     /// Whose values are in the arena.
     pub(crate) holder: Option<Holder>,
+    pub(crate) observer: Option<Observer>,
 }
 
 /// Weights in the order in which a kernel reads them, and the version of the state they were made from.
@@ -27,7 +28,19 @@ pub(crate) struct Packed {
 impl Workspace {
     /// A workspace on this machine, with an empty arena.
     pub fn new(machine: Machine) -> Self {
-        Self { machine, arena: Arena::default(), packed: Vec::new(), keys: HashMap::new(), holder: None }
+        Self {
+            machine,
+            arena: Arena::default(),
+            packed: Vec::new(),
+            keys: HashMap::new(),
+            holder: None,
+            observer: None,
+        }
+    }
+
+    /// Whom to tell what programs have just done; `None`: nobody.
+    pub fn set_observer(&mut self, observer: Option<Observer>) {
+        self.observer = observer;
     }
 
     /// What programs run on.

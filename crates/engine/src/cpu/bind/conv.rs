@@ -112,10 +112,9 @@ pub(super) fn forward(binder: &mut Binder, step: &Step, fused: &FusedConv) -> Re
     let problem = problem(binder, step, &fused.conv, reading.pictures, binder.shape(weight)[0])?;
     let plan = ConvPlan::new(problem, reading.source, binder.machine().choice())
         .map_err(|error| binder.unsupported(step, error))?;
-    binder.count(&problem);
     let norm = fused.batch_norm.as_ref().map(|norm| binder.fold(step, norm, fused.bias)).transpose()?;
     let packed = binder.packed(step, weight, plan.packing(), norm)?;
-    let scratch = plan.scratch_len(binder.threads());
+    let (algorithm, scratch) = (plan.algorithm(), plan.scratch_len(binder.threads()));
     let rows = binder.rows(x);
     let (bias, add, folded) = (fused.bias, fused.add, fused.batch_norm.is_some());
     let (affine, activation) = (reading.affine, fused.activation.map(kernel_activation));
@@ -127,6 +126,8 @@ pub(super) fn forward(binder: &mut Binder, step: &Step, fused: &FusedConv) -> Re
         let input = batch(cx, x, rows, affine.as_ref());
         plan.forward(cx.machine, input, &entry.weights, &epilogue, cx.write(y), cx.scratch());
     })
+    .by(algorithm)
+    .costs(problem.batch * problem.multiply_adds())
     .with_scratch(scratch))
 }
 
@@ -166,14 +167,16 @@ fn backwards(
     activation: Option<Activation>,
 ) -> Result<Bound, EngineError> {
     let plan = ConvInputGradientPlan::new(problem, binder.machine().choice());
-    binder.count(&problem);
     let packed = binder.packed(step, weight, plan.packing(), None)?;
-    let (scratch, rows) = (plan.scratch_len(binder.threads()), binder.rows(x));
+    let (algorithm, scratch) = (plan.algorithm(), plan.scratch_len(binder.threads()));
+    let rows = binder.rows(x);
     Ok(Bound::new(move |cx| {
         let epilogue = Epilogue { bias: bias.map(|slot| cx.read(slot)), activation, ..Epilogue::default() };
         let input = Batch::new(rows.of(cx), cx.read(x));
         plan.run(cx.machine, input, &cx.packed[packed].weights, &epilogue, cx.write(y), cx.scratch());
     })
+    .by(algorithm)
+    .costs(problem.batch * problem.multiply_adds())
     .with_scratch(scratch))
 }
 
@@ -188,21 +191,18 @@ pub(super) fn weight_gradient(
     let problem = problem(binder, step, conv, reading.pictures, binder.pictures(dy).channels)?;
     let plan = ConvWeightGradientPlan::new(problem, reading.source, binder.machine().choice())
         .map_err(|error| binder.unsupported(step, error))?;
-    binder.count(&problem);
-    let rows = binder.rows(x);
+    let (algorithm, rows) = (plan.algorithm(), binder.rows(x));
     let (scratch, affine, store) = (plan.scratch_len(binder.threads()), reading.affine, binder.store(dw));
     Ok(Bound::new(move |cx| {
         let input = batch(cx, x, rows, affine.as_ref());
         plan.run(cx.machine, input, cx.read(dy), cx.write(dw), store.of(cx), cx.scratch());
     })
+    .by(algorithm)
+    .costs(problem.batch * problem.multiply_adds())
     .with_scratch(scratch))
 }
 
 impl Binder<'_> {
-    fn count(&mut self, problem: &ConvProblem) {
-        self.multiply_adds += (problem.multiply_adds() * problem.batch) as u64;
-    }
-
     /// The place of a parameter's weights in the order of `packing`, with a batch normalisation folded in.
     fn packed(
         &mut self,

@@ -43,7 +43,6 @@ pub(super) fn gemm(
     };
     let problem = GemmProblem { alpha: op.alpha, beta: op.beta, ..problem };
     let plan = GemmPlan::new(problem, binder.machine().isa);
-    binder.multiply_adds += problem.multiply_adds() as u64;
     let summand = summand(binder, step, y);
     let packed = pack(binder, &plan, b, op.trans_b);
     let rows_lead = binder.leads(y);
@@ -65,6 +64,7 @@ pub(super) fn gemm(
         let call = GemmCall { present, a: cx.read(a), b, addend, activation };
         plan.multiply(cx.machine, &call, out, cx.scratch());
     })
+    .costs(problem.multiply_adds())
     .with_scratch(scratch))
 }
 
@@ -137,7 +137,7 @@ pub(super) fn matmul(binder: &mut Binder, step: &Step) -> Result<Bound, EngineEr
     let problem = product(binder, step, rows, columns, depth)?;
     let (a_batch, b_batch) = (matrices(&a_shape), matrices(&b_shape));
     let offsets = broadcast_offsets(a_batch, b_batch);
-    binder.multiply_adds += (problem.multiply_adds() * offsets.len()) as u64;
+    let multiply_adds = problem.multiply_adds() * offsets.len();
     let plan = GemmPlan::new(problem, binder.machine().isa);
     let scratch = plan.scratch_len(binder.threads());
     // Rows of the batch are rows of one matrix, or matrices.
@@ -153,6 +153,7 @@ pub(super) fn matmul(binder: &mut Binder, step: &Step) -> Result<Bound, EngineEr
             plan.multiply(cx.machine, &call, &mut out[index * rows * columns..], cx.scratch());
         }
     })
+    .costs(multiply_adds)
     .with_scratch(scratch))
 }
 

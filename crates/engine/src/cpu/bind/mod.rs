@@ -39,6 +39,9 @@ pub(crate) struct Bound {
     pub(crate) in_place: &'static [usize],
     /// The output is the input under another shape: nothing is done.
     pub(crate) view: bool,
+    /// The kernel's algorithm, where it has a choice.
+    pub(crate) algorithm: Option<&'static str>,
+    pub(crate) multiply_adds: u64,
 }
 
 /// Renews packed weights.
@@ -58,11 +61,20 @@ impl Bound {
     }
 
     fn fallible(run: impl Fn(&Context<'_>) -> Result<(), EngineError> + Send + Sync + 'static) -> Self {
-        Self { run: Box::new(run), scratch: 0..0, in_place: &[], view: false }
+        let run = Box::new(run);
+        Self { run, scratch: 0..0, in_place: &[], view: false, algorithm: None, multiply_adds: 0 }
     }
 
     fn view() -> Self {
         Self { view: true, ..Self::new(|_| {}) }
+    }
+
+    fn by(self, algorithm: &'static str) -> Self {
+        Self { algorithm: Some(algorithm), ..self }
+    }
+
+    fn costs(self, multiply_adds: usize) -> Self {
+        Self { multiply_adds: multiply_adds as u64, ..self }
     }
 
     fn with_scratch(self, len: usize) -> Self {
@@ -89,16 +101,10 @@ impl Plan {
         let shapes = self.graph.concrete_shapes(sizes)?;
         self.check_not_empty(&shapes)?;
         let batch = Batch::of(&self.graph, &shapes);
-        let mut binder = Binder {
-            plan: self,
-            shapes: &shapes,
-            batch: &batch,
-            workspace,
-            packers: Vec::new(),
-            multiply_adds: 0,
-        };
+        let mut binder =
+            Binder { plan: self, shapes: &shapes, batch: &batch, workspace, packers: Vec::new() };
         let mut steps = self.steps.iter().map(|step| binder.bind(step)).collect::<Result<Vec<_>, _>>()?;
-        let (packers, multiply_adds) = (std::mem::take(&mut binder.packers), binder.multiply_adds);
+        let packers = std::mem::take(&mut binder.packers);
         let (located, placement) = storage::locate(&binder, state, &mut steps)?;
         let program = Program {
             id: next_id(),
@@ -113,7 +119,7 @@ impl Plan {
                 .iter()
                 .any(|step| matches!(&step.kind, Kind::Norm(norm) if norm.training)),
             cost: Cost {
-                multiply_adds,
+                multiply_adds: steps.iter().map(|step| step.multiply_adds).sum(),
                 scratch_bytes: 4 * placement.len,
                 scratch_lower_bound: 4 * placement.lower_bound,
             },
@@ -163,7 +169,6 @@ pub(crate) struct Binder<'a> {
     batch: &'a Batch,
     workspace: &'a mut Workspace,
     packers: Vec<Packer>,
-    multiply_adds: u64,
 }
 
 /// A batch of pictures, signals as pictures of height 1.
