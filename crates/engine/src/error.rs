@@ -43,6 +43,14 @@ pub enum EngineError {
         /// What would be needed.
         bytes: u128,
     },
+    /// The program does not fit into the memory that [its workspace](crate::cpu::Workspace::with_memory_limit) may take.
+    #[error("{bytes} bytes of memory are needed, {available} are available; use a smaller batch or picture")]
+    MemoryLimit {
+        /// What would be needed: state, gradients, packed weights, inputs and scratch.
+        bytes: u128,
+        /// What there is.
+        available: u64,
+    },
     /// Calls in an order that makes no sense, such as `backward` without its `forward`.
     #[error("{0}")]
     Order(&'static str),

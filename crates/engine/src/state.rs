@@ -51,6 +51,10 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
+    fn len(&self) -> usize {
+        self.weights.len() + self.statistics.len() + self.constants.len()
+    }
+
     fn of(&self, role: Role) -> &[f32] {
         match role {
             Role::Weight => &self.weights,
@@ -196,6 +200,13 @@ impl State {
     /// Says that values have changed.
     pub(crate) fn touch(&mut self) {
         self.version = NEXT_VERSION.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Bytes that it holds.
+    pub(crate) fn bytes(&self) -> u128 {
+        let slots: usize = self.slots.iter().map(Vec::len).sum();
+        let blocks = self.average.iter().chain([&self.blocks]).map(Blocks::len);
+        4 * (slots + blocks.sum::<usize>()) as u128
     }
 
     fn collect(&self, blocks: &Blocks) -> Parameters {

@@ -120,3 +120,28 @@ fn a_program_too_large_for_memory_says_how_much_it_needs() {
     let error = plan.bind(&Sizes::batch(1 << 50), &state, &mut workspace).unwrap_err().to_string();
     assert!(error.contains("memory") || error.contains("address space"), "{error}");
 }
+
+#[test]
+fn a_program_larger_than_the_limit_is_refused_before_anything_is_allocated() {
+    let graph = network("lenet5");
+    let plan = Arc::new(lower(&graph, &Purpose::training()).unwrap());
+    let state = State::new(&graph, &Parameters::initialise(&graph, 1).unwrap()).unwrap();
+    let bound = |batch, memory| {
+        let mut workspace = Workspace::new(Machine::new(1)).with_memory_limit(memory);
+        let program = plan.bind(&Sizes::batch(batch), &state, &mut workspace);
+        (program.map(|program| program.memory_bytes(&state)), workspace.arena_bytes())
+    };
+    let needed = bound(8, None).0.unwrap();
+    // At least the pictures, weights and their gradients, and the first layer's maps.
+    assert!(needed > 4 * (8 * 784 + 2 * 61_706 + 8 * 6 * 784), "{needed}");
+    let exact = u64::try_from(needed).unwrap();
+    assert!(bound(8, Some(exact)).0.is_ok());
+    let (refused, held) = bound(8, Some(exact - 1));
+    assert_eq!((refused, held), (Err(EngineError::MemoryLimit { bytes: needed, available: exact - 1 }), 0));
+    let text = bound(1 << 20, Some(1 << 30)).0.unwrap_err().to_string();
+    assert!(
+        text.ends_with(
+            "bytes of memory are needed, 1073741824 are available; use a smaller batch or picture"
+        )
+    );
+}

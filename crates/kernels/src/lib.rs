@@ -25,6 +25,7 @@ mod machine;
 pub mod norm;
 pub mod optimiser;
 pub mod pool;
+pub mod probe;
 mod problem;
 pub mod random;
 pub mod resize;

@@ -1,7 +1,7 @@
 use crate::{Model, TaskError, targets::class::Confusion};
 use serde::Serialize;
 use svertka_data::{Broken, Part};
-use svertka_engine::Machine;
+use svertka_engine::cpu::Workspace;
 use svertka_train::{EvaluationJob, EvaluationOptions};
 
 /// What a model is worth on a part of a data set.
@@ -44,13 +44,13 @@ pub fn evaluate(
     classes: &[String],
     part: &Part,
     options: EvaluationOptions,
-    machine: Machine,
+    workspace: impl Into<Workspace>,
 ) -> Result<Evaluation, TaskError> {
     let samples = model.input.samples(part, model.target.labels(classes)?)?;
     let graph = model.target.with_loss(&model.graph, 0.0)?;
     let mut confusion = Confusion::new(model.target.classes.len());
-    let job =
-        EvaluationJob { graph: &graph, parameters: &model.parameters, examples: samples, options, machine };
+    let (parameters, workspace) = (&model.parameters, workspace.into());
+    let job = EvaluationJob { graph: &graph, parameters, examples: samples, options, workspace };
     let (measured, broken) = svertka_train::evaluate(job, &mut confusion)?;
     let rows: Vec<Vec<u64>> = confusion.rows().map(<[u64]>::to_vec).collect();
     Ok(Evaluation {

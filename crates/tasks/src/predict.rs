@@ -1,10 +1,7 @@
 use crate::{Model, TaskError, inputs::image};
 use serde::Serialize;
 use svertka_data::SampleError;
-use svertka_engine::{
-    Machine,
-    cpu::{Input, Purpose},
-};
+use svertka_engine::cpu::{Input, Purpose, Workspace};
 use svertka_graph::surgery;
 use svertka_image::Picture;
 use svertka_train::{Network, Programs};
@@ -30,11 +27,11 @@ impl Predictor {
     ///
     /// # Errors
     /// [`TaskError::Graph`] if there are no `probabilities`, [`TaskError::Engine`] if it cannot be run.
-    pub fn new(model: Model, batch: usize, machine: Machine) -> Result<Self, TaskError> {
+    pub fn new(model: Model, batch: usize, workspace: impl Into<Workspace>) -> Result<Self, TaskError> {
         let graph = surgery::cut(&model.graph, "probabilities")?;
         let fixed = graph.inputs().first().and_then(|&id| graph.shape(id).first()?.fixed());
         let batch = fixed.unwrap_or(batch.max(1));
-        let network = Network::new(&graph, &model.parameters, machine)?;
+        let network = Network::new(&graph, &model.parameters, workspace)?;
         let programs = Programs::new(&graph, &Purpose::Inference, batch)?;
         Ok(Self { shape: image::picture_shape(&graph)?, model, programs, network, batch })
     }

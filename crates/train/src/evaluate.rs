@@ -4,7 +4,7 @@ use crate::{
 };
 use std::sync::Arc;
 use svertka_data::{Broken, Examples, Loader, LoaderOptions};
-use svertka_engine::Machine;
+use svertka_engine::cpu::Workspace;
 use svertka_graph::{Dim, Graph, Parameters};
 
 /// How samples are fed to an evaluation.
@@ -35,7 +35,7 @@ pub struct EvaluationJob<'a> {
     /// How they are fed to it.
     pub options: EvaluationOptions,
     /// What it runs on.
-    pub machine: Machine,
+    pub workspace: Workspace,
 }
 
 /// Measures a network on samples; returns what it found, and the broken samples that it left out.
@@ -46,13 +46,13 @@ pub fn evaluate(
     job: EvaluationJob<'_>,
     metric: &mut dyn Metric,
 ) -> Result<(Measured, Vec<Broken>), TrainError> {
-    let EvaluationJob { graph, parameters, examples, options, machine } = job;
+    let EvaluationJob { graph, parameters, examples, options, workspace } = job;
     check_inputs(graph, &*examples)?;
     let batch_size = rows(graph).and_then(Dim::fixed).unwrap_or(options.batch);
     let EvaluationOptions { workers, max_broken, .. } = options;
     let options = LoaderOptions { batch_size, shuffle: false, workers, max_broken, ..Default::default() };
     let loader = Loader::new(examples, options)?;
-    let mut network = Network::new(graph, parameters, machine)?;
+    let mut network = Network::new(graph, parameters, workspace)?;
     let mut evaluator = Evaluator::new(graph, metric.output(), batch_size)?;
     let measured = evaluator.run(&loader, &mut network, metric)?;
     Ok((measured, loader.broken()))

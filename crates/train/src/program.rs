@@ -20,12 +20,16 @@ pub struct Network {
 }
 
 impl Network {
-    /// The values of a graph's parameters on a machine.
+    /// The values of a graph's parameters, to be run on a workspace (a [`Machine`] is an empty one).
     ///
     /// # Errors
     /// As [`State::new`].
-    pub fn new(graph: &Graph, parameters: &Parameters, machine: Machine) -> Result<Self, EngineError> {
-        Ok(Self { state: State::new(graph, parameters)?, workspace: Workspace::new(machine) })
+    pub fn new(
+        graph: &Graph,
+        parameters: &Parameters,
+        workspace: impl Into<Workspace>,
+    ) -> Result<Self, EngineError> {
+        Ok(Self { state: State::new(graph, parameters)?, workspace: workspace.into() })
     }
 }
 

@@ -71,8 +71,13 @@ fn every_sample_is_learnt_from_and_the_loss_falls() {
     let options = EvaluationOptions { batch: 7, workers: 0, max_broken: 0 };
     let (graph, part) = (convolutional(), Arc::new(patterns(20, 99)));
     let parameters = &trained.parameters;
-    let job =
-        EvaluationJob { graph: &graph, parameters, examples: part, options, machine: Machine::single() };
+    let job = EvaluationJob {
+        graph: &graph,
+        parameters,
+        examples: part,
+        options,
+        workspace: Machine::single().into(),
+    };
     let (measured, _) = evaluate(job, &mut Accuracy::default()).unwrap();
     assert_eq!((measured.metric, measured.samples), (best.metric, 20));
     assert!((measured.loss - best.loss).abs() < ROUNDING);

@@ -1,5 +1,7 @@
 //! Gives values places in one arena: values that are alive at the same time never overlap.
 
+use super::{Program, Workspace};
+use crate::{EngineError, State};
 use std::ops::RangeInclusive;
 
 /// Places are multiples of this many f32: a cache line.
@@ -71,6 +73,26 @@ fn lower_bound(blocks: &[Block]) -> Option<usize> {
         }
     }
     Some(alive.into_iter().max().unwrap_or(0))
+}
+
+impl Program {
+    /// Refuses what the workspace's limit does not allow to be held, before it is allocated.
+    pub(super) fn check_memory(&self, state: &State, workspace: &Workspace) -> Result<(), EngineError> {
+        let bytes = self.memory_bytes(state);
+        match workspace.memory_limit {
+            Some(available) if bytes > available.into() => Err(EngineError::MemoryLimit { bytes, available }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes of everything that is held while the program runs: state, gradients, packed weights, inputs, scratch.
+    pub fn memory_bytes(&self, state: &State) -> u128 {
+        let gradients = self.plan.gradients.iter().map(|(_, len)| *len);
+        let packed = self.packers.iter().map(|packer| packer.len);
+        let values: u128 = gradients.chain(packed).map(|len| 4 * len as u128).sum();
+        let inputs: u128 = self.inputs.iter().map(|input| u128::from(input.bytes())).sum();
+        values + inputs + state.bytes() + self.cost.scratch_bytes as u128
+    }
 }
 
 /// Rounds a length up to whole lines.

@@ -12,6 +12,7 @@ pub struct Workspace {
     /// Whose values are in the arena.
     pub(crate) holder: Option<Holder>,
     pub(crate) observer: Option<Observer>,
+    pub(crate) memory_limit: Option<u64>,
 }
 
 /// Weights in the order in which a kernel reads them, and the version of the state they were made from.
@@ -35,7 +36,15 @@ impl Workspace {
             keys: HashMap::new(),
             holder: None,
             observer: None,
+            memory_limit: None,
         }
+    }
+
+    /// Programs that would hold more than so many bytes in all, their state included, are refused when they are bound.
+    /// Default `None`: whatever the system gives.
+    #[must_use]
+    pub fn with_memory_limit(self, memory_limit: Option<u64>) -> Self {
+        Self { memory_limit, ..self }
     }
 
     /// Whom to tell what programs have just done; `None`: nobody.
@@ -61,6 +70,12 @@ impl Workspace {
             self.packed.push(Packed::default());
         }
         index
+    }
+}
+
+impl From<Machine> for Workspace {
+    fn from(machine: Machine) -> Self {
+        Self::new(machine)
     }
 }
 

@@ -6,10 +6,12 @@ use std::panic::{self, PanicHookInfo};
 use std::sync::{Mutex, PoisonError};
 
 use svertka_engine::Machine;
+use svertka_engine::cpu::Workspace;
 use tracing_subscriber::EnvFilter;
 
 use super::console::Notes;
 use super::failure::Failure;
+use super::memory;
 
 /// Sends the log to standard error: warnings, or what `SVERTKA_LOG` asks for.
 pub(crate) fn start_log() -> Result<(), Failure> {
@@ -33,6 +35,11 @@ pub(crate) fn machine(threads: usize) -> Result<Machine, Failure> {
             name.parse().map_err(|error| Failure::usage(format!("SVERTKA_CONV: {error}")))?;
     }
     Ok(machine)
+}
+
+/// A workspace on that machine, for programs that fit into the memory that is free.
+pub(crate) fn workspace(threads: usize) -> Result<Workspace, Failure> {
+    Ok(Workspace::new(machine(threads)?).with_memory_limit(memory::available()))
 }
 
 fn variable(name: &str) -> Result<Option<String>, Failure> {

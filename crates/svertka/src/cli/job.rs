@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use svertka_data::{DataSet, Split};
-use svertka_engine::Machine;
+use svertka_engine::cpu::Workspace;
 use svertka_graph::surgery::replace_head;
 use svertka_graph::{Graph, Parameters, Shape, Tensor};
 use svertka_image::{Filter, Preprocess, Size, Transform};
@@ -53,11 +53,11 @@ impl Prepared {
     }
 
     /// The loop, with the facts that a run which resumes it has to share.
-    pub(crate) fn trainer(&self, machine: Machine) -> Result<Trainer, Failure> {
-        let isa = machine.isa.name();
+    pub(crate) fn trainer(&self, workspace: Workspace) -> Result<Trainer, Failure> {
+        let isa = workspace.machine().isa.name();
         let job = self.task.job(&self.network, self.parameters.clone(), &self.data, &self.recipe)?;
         let Configuration { channels, preprocess, .. } = &self.configuration;
-        let trainer = Trainer::new(job, machine)?.with_fact("instruction set", isa);
+        let trainer = Trainer::new(job, workspace)?.with_fact("instruction set", isa);
         Ok(trainer.with_fact("channels", channels).with_fact("preprocess", preprocess.to_string()))
     }
 }

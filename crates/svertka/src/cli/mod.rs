@@ -9,6 +9,7 @@ mod failure;
 mod files;
 mod interrupt;
 mod job;
+mod memory;
 mod model;
 mod progress;
 mod run_folder;

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 use svertka_data::{Examples, Loader, LoaderOptions};
-use svertka_engine::Machine;
+use svertka_engine::cpu::Workspace;
 use svertka_graph::{Graph, Parameters};
 
 /// Name of the checkpoint in a run's folder.
@@ -83,17 +83,17 @@ pub struct Trainer {
 
 impl Trainer {
     /// Lowers the network for training and for inference on one state. Writes no files, knows no time and is never asked to
-    /// stop, unless told otherwise.
+    /// stop, unless told otherwise. A [`Machine`](svertka_engine::Machine) is an empty workspace.
     ///
     /// # Errors
     /// [`TrainError::Settings`], [`TrainError::Mismatch`], [`TrainError::NoSamples`]; those of graph and engine.
-    pub fn new(job: Job, machine: Machine) -> Result<Self, TrainError> {
+    pub fn new(job: Job, workspace: impl Into<Workspace>) -> Result<Self, TrainError> {
         let Job { graph, parameters, train, validation, metric, settings } = job;
         settings.check()?;
         let parts = [("train", Some(&*train)), ("validation", validation.as_deref())];
         parts.iter().filter_map(|(_, part)| *part).try_for_each(|part| check_inputs(&graph, part))?;
         let facts = facts(&settings, &graph, parts);
-        let mut network = Network::new(&graph, &parameters, machine)?;
+        let mut network = Network::new(&graph, &parameters, workspace)?;
         if settings.ema_decay > 0.0 {
             network.state.start_average(None)?;
         }

@@ -224,7 +224,7 @@ impl Binder<'_> {
                 None => packing.pack(machine, weights, &mut packed.weights),
             }
         };
-        self.packers.push(Packer { index, pack: Box::new(pack) });
+        self.packers.push(Packer { index, len: packing.packed_len(), pack: Box::new(pack) });
         Ok(index)
     }
 

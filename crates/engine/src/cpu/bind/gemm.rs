@@ -117,12 +117,12 @@ fn pack(binder: &mut Binder, plan: &GemmPlan, b: Slot, trans_b: bool) -> Option<
     let GemmProblem { columns, depth, .. } = *plan.problem();
     let index =
         binder.workspace.packed_index(format!("{name} gemm {columns} x {depth} transposed {trans_b}"));
-    let plan = plan.clone();
+    let (plan, len) = (plan.clone(), plan.packed_len());
     let pack = move |machine: &svertka_kernels::Machine, state: &crate::State, packed: &mut super::Packed| {
-        packed.weights.resize(plan.packed_len(), 0.0);
+        packed.weights.resize(len, 0.0);
         plan.pack(machine, state.values(&name).unwrap_or_default(), &mut packed.weights);
     };
-    binder.packers.push(Packer { index, pack: Box::new(pack) });
+    binder.packers.push(Packer { index, len, pack: Box::new(pack) });
     Some(index)
 }
 

@@ -48,6 +48,8 @@ pub(crate) struct Bound {
 pub(crate) struct Packer {
     /// Which of the workspace's.
     pub(crate) index: usize,
+    /// How many f32 they are.
+    pub(crate) len: usize,
     pub(crate) pack: Pack,
 }
 
@@ -91,7 +93,8 @@ impl Plan {
     /// Gives the plan sizes: chooses algorithms and places. Touches no weights.
     ///
     /// # Errors
-    /// [`EngineError::Graph`] where sizes do not fit, [`EngineError::Unsupported`], [`EngineError::Memory`].
+    /// [`EngineError::Graph`] where sizes do not fit, [`EngineError::Unsupported`]; [`EngineError::Memory`] and
+    /// [`EngineError::MemoryLimit`], before anything is allocated.
     pub fn bind(
         self: &Arc<Self>,
         sizes: &Sizes,
@@ -128,6 +131,7 @@ impl Plan {
             located,
         };
         program.check_disjoint()?;
+        program.check_memory(state, workspace)?;
         Ok(program)
     }
 

@@ -11,7 +11,7 @@ use super::Run;
 use crate::cli::configuration::Configuration;
 use crate::cli::console::{note, print, print_json};
 use crate::cli::data;
-use crate::cli::environment::machine;
+use crate::cli::environment::workspace;
 use crate::cli::failure::Failure;
 use crate::cli::model::Model;
 use crate::cli::run_folder;
@@ -80,7 +80,8 @@ impl Run for Eval {
             max_broken: self.max_broken,
             ..EvaluationOptions::default()
         };
-        let evaluation = evaluate(&model.trained()?, &data.classes, samples, options, machine(self.threads)?);
+        let evaluation =
+            evaluate(&model.trained()?, &data.classes, samples, options, workspace(self.threads)?);
         let evaluation = evaluation.map_err(|error| Failure::from(error).at(&data.name))?;
         evaluation.broken.iter().for_each(|sample| note(&format!("skipped {sample}")));
         let measured = Measured { model: name, data: data.name.clone(), part, evaluation };

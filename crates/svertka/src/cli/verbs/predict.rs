@@ -7,7 +7,7 @@ use svertka_tasks::Predictor;
 
 use super::Run;
 use crate::cli::console::{print, print_json};
-use crate::cli::environment::machine;
+use crate::cli::environment::workspace;
 use crate::cli::failure::Failure;
 use crate::cli::files;
 use crate::cli::model::Model;
@@ -56,7 +56,7 @@ impl Run for Predict {
     fn run(self) -> Result<(), Failure> {
         let model = Model::open(&self.model)?.trained()?;
         let at = |failure: Failure| failure.at(self.model.display());
-        let predictor = Predictor::new(model, BATCH, machine(self.threads)?);
+        let predictor = Predictor::new(model, BATCH, workspace(self.threads)?);
         let mut predictor = predictor.map_err(|error| at(error.into()))?;
         let top = self.top.unwrap_or(if self.json { u32::MAX } else { TOP }) as usize;
         let mut failed = 0;

@@ -7,7 +7,7 @@ use svertka_train::log::losses;
 use super::Run;
 use crate::cli::configuration::Configuration;
 use crate::cli::console::{print, print_json};
-use crate::cli::environment::machine;
+use crate::cli::environment::workspace;
 use crate::cli::failure::Failure;
 use crate::cli::job::Prepared;
 use crate::cli::run_folder::{self, LOG_FILE};
@@ -47,9 +47,9 @@ impl Run for Repeat {
         if logged.is_empty() {
             return Err(Failure::failed(format!("{}: no step has been logged", log.display())));
         }
-        let machine = machine(self.threads)?;
-        let isa = machine.isa.name();
-        let mut trainer = Prepared::new(&configuration)?.trainer(machine)?;
+        let workspace = workspace(self.threads)?;
+        let isa = workspace.machine().isa.name();
+        let mut trainer = Prepared::new(&configuration)?.trainer(workspace)?;
         let replayed = trainer.replay(logged.len() as u64)?;
         if let Some(difference) = first_difference(&logged, &replayed) {
             return Err(Failure::failed(format!(

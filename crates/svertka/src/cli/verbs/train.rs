@@ -14,7 +14,7 @@ use svertka_train::{
 use super::Run;
 use crate::cli::configuration::{Configuration, Layer, Override};
 use crate::cli::console::{note, print, print_json};
-use crate::cli::environment::machine;
+use crate::cli::environment::workspace;
 use crate::cli::failure::Failure;
 use crate::cli::interrupt;
 use crate::cli::job::Prepared;
@@ -80,9 +80,9 @@ struct Score {
 impl Run for Train {
     fn run(self) -> Result<(), Failure> {
         let configuration = self.configuration()?;
-        let machine = machine(self.threads)?;
+        let workspace = workspace(self.threads)?;
         let prepared = Prepared::new(&configuration)?;
-        let trainer = prepared.trainer(machine)?;
+        let trainer = prepared.trainer(workspace)?;
         let folder = match &self.resume {
             Some(run) => run.clone(),
             None => run_folder::create(&prepared.configuration)?,
@@ -166,7 +166,7 @@ impl Train {
     ) -> Result<Score, Failure> {
         let &Settings { batch, workers, max_broken, .. } = settings;
         let options = EvaluationOptions { batch, workers, max_broken };
-        let evaluation = evaluate(model, &data.classes, part, options, machine(self.threads)?)?;
+        let evaluation = evaluate(model, &data.classes, part, options, workspace(self.threads)?)?;
         evaluation.broken.iter().for_each(|sample| note(&format!("skipped {sample}")));
         let Evaluation { accuracy, loss, samples, .. } = evaluation;
         Ok(Score { accuracy, loss, samples })
