@@ -308,6 +308,42 @@ fn any_number_of_threads_gives_the_same_bits() {
     }
 }
 
+/// Enough rows for steps to take the batch in pieces, the last of which is shorter.
+const MANY_ROWS: usize = 21;
+
+fn with_many_rows(seed: u64) -> Option<Problem> {
+    let mut recipe = recipe(seed);
+    recipe.picture[0] = MANY_ROWS;
+    recipe.build()
+}
+
+/// How many steps of a training program take the batch in pieces.
+fn steps_in_pieces(problem: &Problem) -> usize {
+    let of = problem.graph.outputs().iter().map(|&id| problem.graph.value(id).name.clone()).collect();
+    let plan = Arc::new(lower(&problem.graph, &Purpose::Training { of }).unwrap());
+    let state = State::new(&problem.graph, &problem.parameters).unwrap();
+    let sizes = Sizes::batch(MANY_ROWS);
+    let program = plan.bind(&sizes, &state, &mut Workspace::new(Machine::single()));
+    program.map_or(0, |program| program.steps().iter().filter(|step| step.piece.is_some()).count())
+}
+
+#[test]
+fn batches_in_pieces_agree_with_the_reference_on_any_number_of_threads() {
+    let (mut failures, mut in_pieces) = (Vec::new(), 0);
+    for problem in (0..200).filter_map(with_many_rows) {
+        in_pieces += steps_in_pieces(&problem);
+        let seeds = seeds(&training_form(&problem.graph).unwrap().graph, &problem);
+        let [one, two, four] =
+            [1, 2, 4].map(|threads| by_cpu(&problem, &seeds, Machine::new(threads)).unwrap());
+        assert!(one == two && one == four, "{}: results depend on the number of threads", problem.name);
+        if let Some(error) = difference(&one, &by_reference(&problem, &seeds)) {
+            failures.push(format!("{}: {error}\n{}", problem.name, builder_code(&problem.graph)));
+        }
+    }
+    assert!(in_pieces > 400, "only {in_pieces} steps took the batch in pieces");
+    assert!(failures.is_empty(), "{} fail:\n{}", failures.len(), failures.join("\n"));
+}
+
 /// The problem without the last row of its batch, if the symbol `N` counts more than one.
 fn with_one_row_less(problem: &Problem) -> Option<(Problem, usize)> {
     let leads = |name: &str| {
@@ -338,6 +374,7 @@ fn with_one_row_less(problem: &Problem) -> Option<(Problem, usize)> {
 fn programs_that_accept_fewer_rows_work_on_those_that_are_there() {
     let (mut failures, mut compared) = (Vec::new(), 0);
     let problems = problems::all().into_iter().chain((0..300).map(network));
+    let problems = problems.chain((0..100).filter_map(with_many_rows));
     for (fewer, rows) in problems.filter_map(|problem| with_one_row_less(&problem)) {
         let seeds = seeds(&training_form(&fewer.graph).unwrap().graph, &fewer);
         let sizes = sizes(&fewer, &seeds).with("N", rows);

@@ -23,6 +23,11 @@ impl Machine {
         Self { threads: Threads::new(threads), isa: Isa::detect(), convolutions: Algorithms::default() }
     }
 
+    /// The same without its other threads: the calling one does everything, and the results are the same.
+    pub fn alone(&self) -> Self {
+        Self { threads: Threads::new(1), ..*self }
+    }
+
     /// One thread, the calling one, and the best instruction set.
     pub fn single() -> Self {
         Self::new(1)

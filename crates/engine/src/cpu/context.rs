@@ -1,6 +1,6 @@
 //! What a bound step sees while it runs: its operands as slices.
 
-use super::{plan::Slot, program::Input, workspace::Packed};
+use super::{bind::Stretch, plan::Slot, program::Input, workspace::Packed};
 use crate::RunKey;
 use std::ops::Range;
 use svertka_kernels::{Machine, Store};
@@ -18,8 +18,8 @@ pub(crate) enum Place {
     Statistics(Range<usize>),
     /// In the state's constants.
     Constants(Range<usize>),
-    /// In the gradients.
-    Gradients(Range<usize>),
+    /// In the gradients; or, where every piece of the batch has its own sum, among the sums of the piece.
+    Gradients { range: Range<usize>, of_piece: Option<Range<usize>> },
     /// In the program.
     Literal(Vec<f32>),
 }
@@ -49,6 +49,10 @@ impl Memory {
         Self { start: slice.as_ptr().cast_mut(), len: slice.len() }
     }
 
+    fn none() -> Self {
+        Self { start: std::ptr::NonNull::dangling().as_ptr(), len: 0 }
+    }
+
     /// # Safety
     /// - No part that overlaps `range` is being written, and none is written while the result is alive.
     unsafe fn read<'a>(self, range: Range<usize>) -> &'a [f32] {
@@ -68,7 +72,7 @@ impl Memory {
 
 /// The memory and settings of one call of a program.
 ///
-/// Steps run one after another, and within a step every slot is asked for once, as either read or written. That slots
+/// Steps run one after another (or, in a stretch, one after another for each piece of the batch), and within a step every slot is asked for once, as either read or written. That slots
 /// of one step which are written overlap nothing else of that step is checked when a program is bound
 /// (`Program::check_disjoint`); a step that works in place asks for the written slot only.
 pub(crate) struct Context<'a> {
@@ -83,51 +87,76 @@ pub(crate) struct Context<'a> {
     pub(crate) inputs: &'a [Input<'a>],
     pub(crate) located: &'a [Located],
     pub(crate) packed: &'a [Packed],
-    /// Rows that are present.
+    /// The first row that this context sees, and how many.
+    pub(crate) first_row: usize,
     pub(crate) rows: usize,
+    /// Where the sums of this piece of the batch lie in the arena, within a stretch.
+    pub(crate) sums: Option<usize>,
     pub(crate) key: RunKey,
     /// The scratch of the step that runs.
     pub(crate) scratch: Range<usize>,
 }
 
-// SAFETY: the pointers in `Memory` come from mutable borrows that the caller of the program holds for the whole call, and
-// the context is used by one thread at a time; kernels spread slices over threads by themselves.
+// SAFETY: the pointers in `Memory` come from mutable borrows that the caller of the program holds for the whole call.
 unsafe impl Send for Context<'_> {}
+// SAFETY: as above. Threads that share a context do not use it but make others of it, for rows and scratch of their own
+// (`piece`), which overlap nothing of each other's (`Program::check_disjoint`).
+unsafe impl Sync for Context<'_> {}
 
 impl Context<'_> {
+    /// This context for one piece of the batch: its rows, and sums of its own.
+    pub(crate) fn piece<'b>(&'b self, alone: &'b Machine, stretch: &Stretch, piece: usize) -> Context<'b> {
+        let first_row = piece * stretch.rows;
+        Context {
+            machine: alone,
+            first_row,
+            rows: stretch.rows.min(self.rows - first_row),
+            sums: Some(stretch.sums_start(piece)),
+            store: Store::Overwrite,
+            scratch: 0..0,
+            ..*self
+        }
+    }
+
     /// The elements of a slot that are present.
     pub(crate) fn read(&self, slot: Slot) -> &[f32] {
         let located = &self.located[slot];
-        // SAFETY: by the contract of the type, nothing that overlaps is written within this step.
-        let whole = unsafe {
-            match &located.place {
-                Place::Arena(range) => self.arena.read(range.clone()),
-                Place::Weights(range) => &self.weights[range.clone()],
-                Place::Statistics(range) => self.statistics.read(range.clone()),
-                Place::Constants(range) => &self.constants[range.clone()],
-                Place::Gradients(range) => self.gradient_memory().read(range.clone()),
-                Place::Literal(values) => values,
-                Place::Input(index) => self.inputs[*index].as_f32().unwrap_or(&[]),
+        match (self.writable(&located.place), &located.place) {
+            // SAFETY: by the contract of the type, nothing that overlaps is written within this step.
+            (Some((memory, range)), _) => unsafe { memory.read(self.present(located, range)) },
+            (_, Place::Weights(range)) => &self.weights[range.clone()],
+            (_, Place::Constants(range)) => &self.constants[range.clone()],
+            (_, Place::Literal(values)) => values,
+            (_, Place::Input(index)) => {
+                let values = self.inputs[*index].as_f32().unwrap_or(&[]);
+                &values[self.present(located, 0..values.len())]
             }
-        };
-        &whole[..self.present(located, whole.len())]
+            _ => &[],
+        }
     }
 
     /// The elements of a slot that are present, for writing.
     #[expect(clippy::mut_from_ref, reason = "the contract of the type says why two calls never overlap")]
     pub(crate) fn write(&self, slot: Slot) -> &mut [f32] {
         let located = &self.located[slot];
-        // SAFETY: by the contract of the type, nothing that overlaps is asked for within this step.
-        let whole = unsafe {
-            match &located.place {
-                Place::Arena(range) => self.arena.write(range.clone()),
-                Place::Statistics(range) => self.statistics.write(range.clone()),
-                Place::Gradients(range) => self.gradient_memory().write(range.clone()),
-                other => unreachable!("steps write to the arena, statistics and gradients, not to {other:?}"),
-            }
+        let Some((memory, range)) = self.writable(&located.place) else {
+            unreachable!("steps write to the arena, statistics and gradients, not to {:?}", located.place)
         };
-        let present = self.present(located, whole.len());
-        &mut whole[..present]
+        // SAFETY: by the contract of the type, nothing that overlaps is asked for within this step.
+        unsafe { memory.write(self.present(located, range)) }
+    }
+
+    /// The memory and the range of a place that steps may write.
+    fn writable(&self, place: &Place) -> Option<(Memory, Range<usize>)> {
+        match place {
+            Place::Arena(range) => Some((self.arena, range.clone())),
+            Place::Statistics(range) => Some((self.statistics, range.clone())),
+            Place::Gradients { range, of_piece } => Some(match (self.sums, of_piece) {
+                (Some(start), Some(piece)) => (self.arena, start + piece.start..start + piece.end),
+                _ => (self.gradients.unwrap_or_else(Memory::none), range.clone()),
+            }),
+            _ => None,
+        }
     }
 
     /// Class labels that were handed in.
@@ -166,17 +195,22 @@ impl Context<'_> {
         (as_places_mut(places), values)
     }
 
+    /// One of the sums of the piece whose sums start at `start`.
+    pub(crate) fn sums_of(&self, start: usize, range: &Range<usize>) -> &[f32] {
+        // SAFETY: the block of sums is its own, and read only when every piece is done.
+        unsafe { self.arena.read(start + range.start..start + range.end) }
+    }
+
     /// Whether two slots lie in the same place, so that the step works in place.
     pub(crate) fn same(&self, a: Slot, b: Slot) -> bool {
         self.located[a].place == self.located[b].place
     }
 
-    fn present(&self, located: &Located, len: usize) -> usize {
-        located.per_row.map_or(len, |per_row| (per_row * self.rows).min(len))
-    }
-
-    fn gradient_memory(&self) -> Memory {
-        self.gradients.unwrap_or(Memory { start: std::ptr::NonNull::dangling().as_ptr(), len: 0 })
+    /// The part of a slot's range that belongs to the rows of this context.
+    fn present(&self, located: &Located, range: Range<usize>) -> Range<usize> {
+        let Some(per_row) = located.per_row else { return range };
+        let start = (range.start + per_row * self.first_row).min(range.end);
+        start..(start + per_row * self.rows).min(range.end)
     }
 }
 

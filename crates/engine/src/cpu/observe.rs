@@ -2,6 +2,7 @@
 
 use super::{
     Program,
+    bind::Turn,
     context::Place,
     plan::{Home, Slot, Step},
 };
@@ -21,6 +22,8 @@ pub struct StepCost {
     pub algorithm: Option<&'static str>,
     /// Runs in `backward`.
     pub backward: bool,
+    /// Rows of a piece, where a thread takes pieces of the batch through several steps on end.
+    pub piece: Option<usize>,
     /// Multiply-adds as the definition of its operator counts them.
     pub multiply_adds: u64,
     /// Bytes that have to move: what it reads, once, and what it writes, once.
@@ -42,9 +45,17 @@ impl Program {
             kind: step.kind.to_string(),
             algorithm: bound.algorithm,
             backward: step.backward,
+            piece: self.piece(index),
             multiply_adds: bound.multiply_adds,
             bytes: if bound.view { 0 } else { moved },
         }
+    }
+
+    fn piece(&self, index: usize) -> Option<usize> {
+        self.turns.iter().find_map(|turn| match turn {
+            Turn::Stretch(stretch) if stretch.steps.contains(&index) => Some(stretch.rows),
+            _ => None,
+        })
     }
 
     fn label(&self, step: &Step) -> String {
@@ -59,7 +70,7 @@ impl Program {
             | Place::Weights(range)
             | Place::Statistics(range)
             | Place::Constants(range)
-            | Place::Gradients(range) => range.len(),
+            | Place::Gradients { range, .. } => range.len(),
             Place::Literal(values) => values.len(),
             Place::Input(index) => return self.inputs[*index].bytes(),
         };

@@ -1,6 +1,6 @@
 use super::{
     Plan, Workspace,
-    bind::{Bound, Packer},
+    bind::{Bound, Packer, Stretch, Turn},
     context::{Context, Located, Memory, Place},
     observe::Observer,
     plan::Slot,
@@ -9,13 +9,14 @@ use super::{
 use crate::{EngineError, Gradients, RunKey, State, state::Entry};
 use std::{
     fmt,
+    ops::Range,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 use svertka_graph::DataType;
-use svertka_kernels::Store;
+use svertka_kernels::{Machine, Store};
 
 /// What is handed in for one input of a program, row-major in the graph's order of axes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -88,7 +89,10 @@ pub struct Program {
     pub(crate) plan: Arc<Plan>,
     pub(crate) entries: Arc<[Entry]>,
     pub(crate) steps: Vec<Bound>,
-    pub(crate) forward_steps: usize,
+    /// The order of the steps.
+    pub(crate) turns: Vec<Turn>,
+    /// Turns of the forward part.
+    pub(crate) forward_turns: usize,
     pub(crate) packers: Vec<Packer>,
     pub(crate) located: Vec<Located>,
     pub(crate) inputs: Vec<InputSpec>,
@@ -181,7 +185,7 @@ impl Program {
         self.pack(workspace, state);
         workspace.holder = None;
         let call = Call { statistics, inputs, rows, key, gradients: None, store: Store::Overwrite };
-        self.run(workspace, state, call, 0..self.forward_steps)?;
+        self.run(workspace, state, call, &self.turns[..self.forward_turns])?;
         workspace.holder = Some(Holder { program: self.id, rows, key });
         Ok(())
     }
@@ -210,7 +214,7 @@ impl Program {
         let store = if gradients.fresh { Store::Overwrite } else { Store::Accumulate };
         let memory = Some(Memory::new(&mut gradients.values));
         let call = Call { statistics, inputs, rows: holder.rows, key: holder.key, gradients: memory, store };
-        self.run(workspace, state, call, self.forward_steps..self.steps.len())?;
+        self.run(workspace, state, call, &self.turns[self.forward_turns..])?;
         gradients.fresh = false;
         Ok(())
     }
@@ -248,7 +252,7 @@ impl Program {
         workspace: &mut Workspace,
         state: &State,
         call: Call<'_>,
-        steps: std::ops::Range<usize>,
+        turns: &[Turn],
     ) -> Result<(), EngineError> {
         let Workspace { machine, arena, packed, observer, .. } = workspace;
         let mut context = Context {
@@ -262,19 +266,90 @@ impl Program {
             inputs: call.inputs,
             located: &self.located,
             packed,
+            first_row: 0,
             rows: call.rows,
+            sums: None,
             key: call.key,
             scratch: 0..0,
         };
+        let alone = machine.alone();
         machine.threads.enter(|| {
-            for index in steps {
-                let step = &self.steps[index];
-                context.scratch = step.scratch.clone();
-                (step.run)(&context)?;
-                tell(observer, &[index]);
+            for turn in turns {
+                match turn {
+                    Turn::Step(index) => {
+                        self.run_step(*index, &mut context, None)?;
+                        tell(observer, &[*index]);
+                    }
+                    Turn::Stretch(stretch) => self.run_stretch(stretch, &context, &alone, observer)?,
+                }
             }
             Ok(())
         })
+    }
+
+    /// Runs one step in its own scratch, or in a part of a stretch's that starts at `scratch`.
+    fn run_step(
+        &self,
+        index: usize,
+        context: &mut Context<'_>,
+        scratch: Option<usize>,
+    ) -> Result<(), EngineError> {
+        let step = &self.steps[index];
+        let start = scratch.unwrap_or(step.scratch.start);
+        context.scratch = start..start + step.scratch.len();
+        (step.run)(context)
+    }
+
+    /// Takes every piece of the batch through the steps of a stretch, then adds the sums of the pieces in order. For an
+    /// observer's sake all pieces wait for each other behind every step.
+    fn run_stretch(
+        &self,
+        stretch: &Stretch,
+        context: &Context<'_>,
+        alone: &Machine,
+        observer: &mut Option<Observer>,
+    ) -> Result<(), EngineError> {
+        let at_once = if observer.is_some() { 1 } else { stretch.steps.len() };
+        for steps in stretch.steps.chunks(at_once) {
+            self.run_pieces(stretch, steps, context, alone)?;
+            tell(observer, steps);
+        }
+        self.join_sums(stretch, context);
+        Ok(())
+    }
+
+    fn run_pieces(
+        &self,
+        stretch: &Stretch,
+        steps: &[usize],
+        context: &Context<'_>,
+        alone: &Machine,
+    ) -> Result<(), EngineError> {
+        let threads = &context.machine.threads;
+        let scratch_len = stretch.scratch.len() / threads.count();
+        let failed = Mutex::new(None);
+        threads.run(stretch.pieces(context.rows), |worker, piece| {
+            let mut context = context.piece(alone, stretch, piece);
+            let scratch = stretch.scratch.start + worker * scratch_len;
+            let done = steps.iter().try_for_each(|&index| self.run_step(index, &mut context, Some(scratch)));
+            if let Err(error) = done {
+                failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            }
+        });
+        failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    }
+
+    fn join_sums(&self, stretch: &Stretch, context: &Context<'_>) {
+        for (slot, range) in &stretch.sums {
+            let gradient = context.write(*slot);
+            if context.store == Store::Overwrite {
+                gradient.fill(0.0);
+            }
+            for piece in 0..stretch.pieces(context.rows) {
+                let sums = context.sums_of(stretch.sums_start(piece), range);
+                gradient.iter_mut().zip(sums).for_each(|(gradient, sum)| *gradient += sum);
+            }
+        }
     }
 
     /// Renews packed weights that were made from another version of the state.
@@ -342,21 +417,30 @@ impl Program {
         if fits { Ok(rows) } else { Err(input_error(&spec.name, reason())) }
     }
 
-    /// Checks that what a step writes overlaps nothing else that it uses, except where it works in place.
+    /// Checks that what a turn writes overlaps nothing else that it uses, except where a step works in place: then both are
+    /// the same rows of the same stretch of memory.
     pub(crate) fn check_disjoint(&self) -> Result<(), EngineError> {
-        let computing = self.plan.steps.iter().zip(&self.steps).filter(|(_, bound)| !bound.view);
-        for (step, bound) in computing {
-            let reads: Vec<Slot> = step.reads().collect();
-            for (place, &written) in step.outputs.iter().enumerate() {
-                let others = step.outputs[place + 1..].iter().chain(&reads);
-                let clash =
-                    others.into_iter().any(|&other| self.overlap(written, other, !bound.in_place.is_empty()));
-                if clash || self.meets_scratch(written, bound) {
-                    return Err(EngineError::Order("internal error: two operands of a step overlap"));
-                }
-            }
-        }
-        Ok(())
+        let clash = self.turns.iter().any(|turn| self.clashes(turn));
+        let error = EngineError::Order("internal error: two operands of a step overlap");
+        if clash { Err(error) } else { Ok(()) }
+    }
+
+    fn clashes(&self, turn: &Turn) -> bool {
+        let computing = || turn.steps().iter().copied().filter(|&index| !self.steps[index].view);
+        let used: Vec<Slot> = computing()
+            .flat_map(|index| {
+                let step = &self.plan.steps[index];
+                step.reads().chain(step.outputs.iter().copied())
+            })
+            .collect();
+        // Pieces of one place are different rows, so within a stretch what follows in a place follows piece by piece.
+        let in_place =
+            turn.steps().len() > 1 || computing().any(|index| !self.steps[index].in_place.is_empty());
+        computing().flat_map(|index| &self.plan.steps[index].outputs).any(|&written| {
+            let others = used.iter().filter(|&&other| other != written);
+            self.meets_workings(written, turn)
+                || others.into_iter().any(|&other| self.overlap(written, other, in_place))
+        })
     }
 
     fn overlap(&self, a: Slot, b: Slot, in_place: bool) -> bool {
@@ -367,9 +451,14 @@ impl Program {
         }
     }
 
-    fn meets_scratch(&self, written: Slot, bound: &Bound) -> bool {
+    /// Whether a slot overlaps the scratch or the sums of a turn.
+    fn meets_workings(&self, written: Slot, turn: &Turn) -> bool {
         let Place::Arena(range) = &self.located[written].place else { return false };
-        range.start < bound.scratch.end && bound.scratch.start < range.end
+        let meets = |other: &Range<usize>| range.start < other.end && other.start < range.end;
+        match turn {
+            Turn::Step(index) => meets(&self.steps[*index].scratch),
+            Turn::Stretch(stretch) => meets(&stretch.scratch) || meets(&stretch.partials),
+        }
     }
 }
 

@@ -36,6 +36,8 @@ pub enum Mask {
 pub struct Dropout {
     ratio: f32,
     mask: Mask,
+    /// The position of the first value.
+    first: usize,
 }
 
 impl Dropout {
@@ -47,7 +49,13 @@ impl Dropout {
         if !(0.0..1.0).contains(&ratio) {
             return Err(ProblemError::Range("the ratio of dropout must be at least 0 and less than 1"));
         }
-        Ok(Self { ratio, mask })
+        Ok(Self { ratio, mask, first: 0 })
+    }
+
+    /// The same for values the first of which has this position: a part of a larger array is treated as the whole is.
+    #[must_use]
+    pub fn starting_at(self, first: usize) -> Self {
+        Self { first, ..self }
     }
 
     /// The probability that a position is dropped.
@@ -103,14 +111,15 @@ impl Kernel for Drop<'_> {
     fn run<L: Lanes>(self, _: L) {
         match self.factors.dropout.mask {
             Mask::Elements => {
-                let start = self.index * CHUNK;
+                let start = self.factors.dropout.first + self.index * CHUNK;
                 for (group, y) in self.y.chunks_mut(GROUP).enumerate() {
                     multiply(y, &self.factors.at(start + group * GROUP));
                 }
             }
             Mask::Channels { channels, .. } => {
                 for channel in (0..channels).step_by(GROUP) {
-                    let factors = self.factors.at(self.index * channels + channel);
+                    let factors =
+                        self.factors.at(self.factors.dropout.first + self.index * channels + channel);
                     let width = GROUP.min(channels - channel);
                     for pixel in self.y.chunks_mut(channels) {
                         multiply(&mut pixel[channel..channel + width], &factors);
@@ -118,7 +127,9 @@ impl Kernel for Drop<'_> {
                 }
             }
             Mask::Rows { .. } => {
-                let factor = self.factors.factor(self.factors.key.bits(self.index as u64));
+                let factor = self
+                    .factors
+                    .factor(self.factors.key.bits((self.factors.dropout.first + self.index) as u64));
                 self.y.chunks_mut(GROUP).for_each(|y| multiply(y, &[factor; GROUP]));
             }
         }

@@ -35,8 +35,9 @@ pub(super) fn gradient(_: &Binder, step: &Step, activation: op::Activation) -> R
 pub(super) fn dropout(binder: &Binder, step: &Step, ratio: f32, stream: u64) -> Result<Bound, EngineError> {
     let (x, y) = (step.inputs[0], step.outputs[0]);
     let dropout = Dropout::new(ratio, Mask::Elements).map_err(|error| binder.unsupported(step, error))?;
+    let per_row = binder.len(y) / binder.batch.size;
     Ok(Bound::new(move |cx| {
-        let key = cx.key.of_stream(stream);
+        let (key, dropout) = (cx.key.of_stream(stream), dropout.starting_at(cx.first_row * per_row));
         if cx.same(x, y) {
             dropout.apply_in_place(cx.machine, key, cx.write(y));
         } else {

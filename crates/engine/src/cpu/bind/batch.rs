@@ -1,6 +1,6 @@
 //! Whether a program may be called with fewer rows than it was bound for.
 
-use svertka_graph::{Dim, Graph, Node, Op, ValueId, op::Internal};
+use svertka_graph::{Dim, Graph, Node, Op, Shape, ValueId, op::Internal};
 
 /// A symbol of this length may be an abbreviated formula, which does not show what it depends on.
 const LONG: usize = 200;
@@ -14,6 +14,11 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// Whether the rows are the first axis of a shape.
+    pub(super) fn leads(&self, shape: &Shape) -> bool {
+        self.symbol.is_some() && shape.first() == self.symbol.as_ref()
+    }
+
     pub(super) fn of(graph: &Graph, shapes: &[Vec<usize>]) -> Self {
         let first = graph.inputs().first().and_then(|&id| {
             let dim = graph.shape(id).first()?;

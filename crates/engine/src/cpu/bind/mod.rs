@@ -8,20 +8,23 @@ mod gemm;
 mod loss;
 mod norm;
 mod pool;
+mod schedule;
 mod shaping;
 mod storage;
 
 use super::{
     Workspace,
     context::Context,
+    memory::LINE,
     plan::{Home, Kind, Layout, Plan, Slot, Step},
     program::{Cost, InputSpec, Program, next_id},
     workspace::Packed,
 };
 use crate::{EngineError, State};
 use batch::Batch;
+pub(crate) use schedule::{Stretch, Turn};
 use std::{fmt::Display, ops::Range, sync::Arc};
-use svertka_graph::{Op, Sizes, op::Internal};
+use svertka_graph::{Op, Sizes, ValueId, op::Internal};
 use svertka_kernels::Machine;
 
 /// What a bound step does.
@@ -104,16 +107,29 @@ impl Plan {
         let shapes = self.graph.concrete_shapes(sizes)?;
         self.check_not_empty(&shapes)?;
         let batch = Batch::of(&self.graph, &shapes);
-        let mut binder =
-            Binder { plan: self, shapes: &shapes, batch: &batch, workspace, packers: Vec::new() };
-        let mut steps = self.steps.iter().map(|step| binder.bind(step)).collect::<Result<Vec<_>, _>>()?;
+        let mut binder = Binder {
+            plan: self,
+            shapes: &shapes,
+            batch: &batch,
+            threads: workspace.machine().threads.count(),
+            workspace,
+            packers: Vec::new(),
+        };
+        let mut turns = schedule::schedule(&binder);
+        let mut steps: Vec<Option<Bound>> = self.steps.iter().map(|_| None).collect();
+        for turn in &mut turns {
+            binder.bind_turn(turn, &mut steps)?;
+        }
+        let mut steps: Vec<Bound> = steps.into_iter().flatten().collect();
         let packers = std::mem::take(&mut binder.packers);
-        let (located, placement) = storage::locate(&binder, state, &mut steps)?;
+        let (located, placement) = storage::locate(&binder, state, &mut steps, &mut turns)?;
+        let is_forward = |turn: &&Turn| turn.steps().iter().all(|&index| !self.steps[index].backward);
         let program = Program {
             id: next_id(),
             plan: self.clone(),
             entries: state.shared_entries(),
-            forward_steps: self.steps.iter().filter(|step| !step.backward).count(),
+            forward_turns: turns.iter().filter(is_forward).count(),
+            turns,
             inputs: inputs(self, &shapes, &batch),
             batch: batch.size,
             flexible: batch.leads_everywhere,
@@ -146,7 +162,7 @@ impl Plan {
 }
 
 fn inputs(plan: &Plan, shapes: &[Vec<usize>], batch: &Batch) -> Vec<InputSpec> {
-    let spec = |&id: &svertka_graph::ValueId| {
+    let spec = |&id: &ValueId| {
         let value = plan.graph.value(id);
         let len = shapes[id.index()].iter().product();
         InputSpec {
@@ -162,8 +178,7 @@ fn inputs(plan: &Plan, shapes: &[Vec<usize>], batch: &Batch) -> Vec<InputSpec> {
 /// Elements per row of a value that the batch leads.
 fn per_row(plan: &Plan, shapes: &[Vec<usize>], batch: &Batch, slot: Slot) -> Option<usize> {
     let value = plan.values[slot].value;
-    let leads = batch.symbol.is_some() && plan.graph.shape(value).first() == batch.symbol.as_ref();
-    leads.then(|| shapes[value.index()][1..].iter().product())
+    batch.leads(plan.graph.shape(value)).then(|| shapes[value.index()][1..].iter().product())
 }
 
 /// What families of steps need to be bound.
@@ -172,6 +187,8 @@ pub(crate) struct Binder<'a> {
     shapes: &'a [Vec<usize>],
     batch: &'a Batch,
     workspace: &'a mut Workspace,
+    /// How many threads a step works on.
+    threads: usize,
     packers: Vec<Packer>,
 }
 
@@ -189,7 +206,50 @@ impl Pictures {
     }
 }
 
-impl Binder<'_> {
+impl<'a> Binder<'a> {
+    /// Binds the steps of a turn; those of a stretch for the rows of a piece and for one thread.
+    fn bind_turn(&mut self, turn: &mut Turn, bound: &mut [Option<Bound>]) -> Result<(), EngineError> {
+        let stretch = match turn {
+            Turn::Step(index) => {
+                bound[*index] = Some(self.bind(&self.plan.steps[*index])?);
+                return Ok(());
+            }
+            Turn::Stretch(stretch) => stretch,
+        };
+        let mut most_scratch = 0;
+        let (shapes, batch) = self.piece(stretch.rows);
+        let mut piece = Binder {
+            plan: self.plan,
+            shapes: &shapes,
+            batch: &batch,
+            workspace: &mut *self.workspace,
+            threads: 1,
+            packers: std::mem::take(&mut self.packers),
+        };
+        for &index in &stretch.steps {
+            let mut step = piece.bind(&piece.plan.steps[index])?;
+            step.multiply_adds = step.multiply_adds * self.batch.size as u64 / stretch.rows as u64;
+            most_scratch = most_scratch.max(step.scratch.len());
+            bound[index] = Some(step);
+        }
+        self.packers = piece.packers;
+        stretch.scratch = 0..most_scratch.next_multiple_of(LINE) * self.threads;
+        Ok(())
+    }
+
+    /// Shapes with so many rows where the batch leads.
+    fn piece(&self, rows: usize) -> (Vec<Vec<usize>>, Batch) {
+        let shape = |(id, shape): (ValueId, &Vec<usize>)| {
+            let mut shape = shape.clone();
+            if self.batch.leads(self.plan.graph.shape(id)) {
+                shape[0] = rows;
+            }
+            shape
+        };
+        let shapes = self.plan.graph.value_ids().zip(self.shapes).map(shape).collect();
+        (shapes, Batch { symbol: self.batch.symbol.clone(), size: rows, ..*self.batch })
+    }
+
     fn bind(&mut self, step: &Step) -> Result<Bound, EngineError> {
         match &step.kind {
             Kind::Conv(fused) => conv::forward(self, step, fused),
@@ -348,7 +408,7 @@ impl Binder<'_> {
     }
 
     fn threads(&self) -> usize {
-        self.machine().threads.count()
+        self.threads
     }
 
     fn unsupported(&self, step: &Step, reason: impl Display) -> EngineError {

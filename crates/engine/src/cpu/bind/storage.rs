@@ -1,6 +1,6 @@
-//! Which slots share memory (views, steps in place), how long every stretch is alive, and where it lies.
+//! Which slots share memory (views, steps in place), how long every part of it is alive, and where it lies.
 
-use super::{Binder, Bound, per_row};
+use super::{Binder, Bound, Turn, per_row};
 use crate::{
     EngineError, State,
     cpu::{
@@ -12,55 +12,93 @@ use crate::{
 use std::ops::Range;
 use svertka_graph::Role;
 
-/// Places every slot and every step's scratch.
+/// Places every slot, every step's scratch and the sums of stretches.
 pub(super) fn locate(
     binder: &Binder,
     state: &State,
     steps: &mut [Bound],
+    turns: &mut [Turn],
 ) -> Result<(Vec<Located>, Placement), EngineError> {
-    let storage = Storage::assign(binder, steps)?;
+    let storage = Storage::assign(binder, steps, turns)?;
     let placement = memory::place(&storage.blocks).ok_or(EngineError::Memory { bytes: storage.bytes() })?;
     if placement.len > isize::MAX as usize / 4 {
         return Err(EngineError::Memory { bytes: 4 * placement.len as u128 });
     }
-    for (bound, block) in steps.iter_mut().zip(&storage.scratch) {
+    let place = |range: &mut Range<usize>, block: Option<usize>| {
         let start = block.map_or(0, |block| placement.offsets[block]);
-        bound.scratch = start..start + bound.scratch.len();
+        *range = start..start + range.len();
+    };
+    for (turn, &[scratch, partials]) in turns.iter_mut().zip(&storage.workings) {
+        match turn {
+            Turn::Step(index) => place(&mut steps[*index].scratch, scratch),
+            Turn::Stretch(stretch) => {
+                place(&mut stretch.scratch, scratch);
+                place(&mut stretch.partials, partials);
+            }
+        }
     }
     let mut located: Vec<Located> = Vec::with_capacity(binder.plan.values.len());
     for slot in 0..binder.plan.values.len() {
         let place = storage.place(binder, state, slot, &placement)?;
         located.push(Located { place, per_row: per_row(binder.plan, binder.shapes, binder.batch, slot) });
     }
+    let sums = turns
+        .iter()
+        .filter_map(|turn| if let Turn::Stretch(stretch) = turn { Some(&stretch.sums) } else { None });
+    for (slot, sum) in sums.flatten() {
+        if let Place::Gradients { of_piece, .. } = &mut located[*slot].place {
+            *of_piece = Some(sum.clone());
+        }
+    }
     Ok((located, placement))
 }
 
 struct Storage {
+    /// Alive during steps, counted in the order of turns, until all are known; then during turns.
     blocks: Vec<Block>,
     /// The block of every slot that lies in the arena.
     of_slot: Vec<Option<usize>>,
     /// The slot of which another is a view, where it does not lie in the arena.
     view_of: Vec<Option<Slot>>,
-    /// The block of every step's scratch.
-    scratch: Vec<Option<usize>>,
+    /// The blocks of every turn's scratch and partial sums.
+    workings: Vec<[Option<usize>; 2]>,
 }
 
 impl Storage {
-    fn assign(binder: &Binder, steps: &[Bound]) -> Result<Self, EngineError> {
+    fn assign(binder: &Binder, steps: &[Bound], turns: &[Turn]) -> Result<Self, EngineError> {
         let slots = binder.plan.values.len();
         let mut storage = Self {
             blocks: Vec::new(),
             of_slot: vec![None; slots],
             view_of: vec![None; slots],
-            scratch: Vec::with_capacity(steps.len()),
+            workings: Vec::with_capacity(turns.len()),
         };
-        let last_read = last_reads(binder, steps);
-        for (index, (step, bound)) in binder.plan.steps.iter().zip(steps).enumerate() {
-            storage.assign_step(binder, index, step, bound, &last_read)?;
-            let block = storage.block(bound.scratch.len(), index..index + 1)?;
-            storage.scratch.push(block);
+        let order: Vec<usize> = turns.iter().flat_map(|turn| turn.steps().iter().copied()).collect();
+        let last_read = last_reads(binder, steps, &order);
+        for (at, &index) in order.iter().enumerate() {
+            storage.assign_step(binder, at, &binder.plan.steps[index], &steps[index], &last_read)?;
+        }
+        storage.count_in_turns(turns);
+        for (at, turn) in turns.iter().enumerate() {
+            let lens = match turn {
+                Turn::Step(index) => [steps[*index].scratch.len(), 0],
+                Turn::Stretch(stretch) => [stretch.scratch.len(), stretch.partials.len()],
+            };
+            let blocks = [storage.block(lens[0], at..at + 1)?, storage.block(lens[1], at..at + 1)?];
+            storage.workings.push(blocks);
         }
         Ok(storage)
+    }
+
+    /// From steps to turns: pieces of the batch pass the steps of a stretch at different times, so what one of them uses
+    /// is alive throughout.
+    fn count_in_turns(&mut self, turns: &[Turn]) {
+        let turn_of = |(turn, steps): (usize, &Turn)| std::iter::repeat_n(turn, steps.steps().len());
+        let mut turn_of: Vec<usize> = turns.iter().enumerate().flat_map(turn_of).collect();
+        turn_of.push(turns.len());
+        for block in &mut self.blocks {
+            block.alive = turn_of[*block.alive.start()]..=turn_of[*block.alive.end()];
+        }
     }
 
     fn assign_step(
@@ -140,7 +178,7 @@ impl Storage {
             Home::Arena => Place::Arena(0..0),
             Home::Input(index) => Place::Input(*index),
             Home::Parameter(name) => parameter(state, name)?,
-            Home::Gradient(place) => Place::Gradients(gradient(binder, *place)),
+            Home::Gradient(place) => Place::Gradients { range: gradient(binder, *place), of_piece: None },
             Home::Constant(values) => Place::Literal(values.clone()),
         })
     }
@@ -150,15 +188,17 @@ impl Storage {
     }
 }
 
-/// The last step that reads each slot or a view of it; outputs and moved statistics are read after the last step.
-fn last_reads(binder: &Binder, steps: &[Bound]) -> Vec<usize> {
+/// The last step, counted in `order`, that reads each slot or a view of it; outputs and moved statistics are read after
+/// the last step.
+fn last_reads(binder: &Binder, steps: &[Bound], order: &[usize]) -> Vec<usize> {
     let mut last = vec![0; binder.plan.values.len()];
     for &output in &binder.plan.outputs {
         last[output] = steps.len();
     }
-    for (index, (step, bound)) in binder.plan.steps.iter().zip(steps).enumerate().rev() {
+    for (at, &index) in order.iter().enumerate().rev() {
+        let (step, bound) = (&binder.plan.steps[index], &steps[index]);
         for slot in step.reads() {
-            last[slot] = last[slot].max(index);
+            last[slot] = last[slot].max(at);
         }
         if bound.view {
             last[step.inputs[0]] = last[step.inputs[0]].max(last[step.outputs[0]]);
