@@ -76,6 +76,19 @@ pub trait Lanes: Copy + Send + Sync {
     fn sum(self, a: Self::Vector) -> f32;
 }
 
+/// Asks for the cache line at `at`, which need not be readable.
+#[inline(always)]
+pub(crate) fn prefetch(at: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: every x86-64 processor has the instruction, which never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// An algorithm over any [`Lanes`]. Its body is inlined into a function compiled for the instruction set.
 pub trait Kernel {
     /// What it returns.

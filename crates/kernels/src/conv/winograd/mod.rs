@@ -16,12 +16,14 @@
 //! A NaN or an infinity in the input reaches all outputs of the tiles that read it (and an infinity may become NaN there),
 //! where the definition would spare those outside the kernel's reach. `Algorithms::Direct` spares them.
 
+mod ahead;
 mod forward;
+mod layer;
 mod tiles;
 pub(super) mod transform;
 mod weights;
 
-pub(super) use forward::Winograd;
+pub(super) use layer::Winograd;
 
 /// Matrices of a product: one for each pair of points.
 const MATRICES: usize = transform::POINTS * transform::POINTS;

@@ -1,12 +1,15 @@
 //! The square tiles that a picture is cut into, one every four pixels, and where their pixels are read.
 
-use super::transform::{OUTPUTS, Places};
+use super::{
+    ahead::{Ahead, Area},
+    transform::{OUTPUTS, Places},
+};
 use crate::conv::{
     Pictures,
     blocks::whole_lines,
     rows::{RowReader, Window},
 };
-use std::array::from_fn;
+use std::{array::from_fn, ops::Range};
 
 /// Room behind a copied tile: its last channels are read as whole vectors.
 const VECTOR: usize = 16;
@@ -52,6 +55,13 @@ impl Tiles {
         whole_lines(if self.in_place { self.channels } else { N * N * self.channels + VECTOR })
     }
 
+    /// The pixels of some tiles, to be asked for ahead; none where they are copied.
+    pub(super) fn ahead(&self, x: Pictures<'_>, tiles: Range<usize>) -> Ahead {
+        let Self { size, channels, grid, .. } = *self;
+        let tiles = if self.in_place { tiles } else { 0..0 };
+        Ahead::new(Area { first: x.values.as_ptr(), size, channels, grid }, tiles, channels)
+    }
+
     /// Where the pixels of a tile lie: in the picture, or in `scratch`, which takes copies and zeros around the picture.
     /// Each is readable for the channels, rounded up to a vector.
     #[inline(always)]
@@ -70,20 +80,21 @@ impl Tiles {
             return from_fn(|i| from_fn(|j| scratch[(N * i + j) * self.channels..].as_ptr()));
         }
         let pixels = &x.values[picture * self.reader.picture_len()..][..self.reader.picture_len()];
-        let along = |axis: usize, k: usize| {
-            let at = start[axis] + k as isize;
-            (0..self.size[axis] as isize).contains(&at).then_some(at as usize)
+        let (row_step, step) = (self.size[1] * self.channels, self.channels);
+        let row = |i: usize| {
+            let row = (start[0] + i as isize) * row_step as isize + start[1] * step as isize;
+            pixels.as_ptr().wrapping_offset(row)
         };
-        let inside = (0..2).all(|axis| along(axis, 0).is_some() && along(axis, N - 1).is_some());
-        let zeros = &mut scratch[..self.channels];
-        if !inside {
-            zeros.fill(0.0);
+        let inside = |axis: usize, k: usize| ((start[axis] + k as isize) as usize) < self.size[axis];
+        if inside(0, 0) && inside(0, N - 1) && inside(1, 0) && inside(1, N - 1) {
+            return from_fn(|i| from_fn(|j| row(i).wrapping_add(j * step)));
         }
-        from_fn(|i| {
-            from_fn(|j| match along(0, i).zip(along(1, j)) {
-                Some((row, column)) => pixels[(row * self.size[1] + column) * self.channels..].as_ptr(),
-                None => zeros.as_ptr(),
-            })
+        let zeros = &mut scratch[..self.channels];
+        zeros.fill(0.0);
+        let columns: [bool; N] = from_fn(|j| inside(1, j));
+        from_fn(|i| match inside(0, i) {
+            true => from_fn(|j| if columns[j] { row(i).wrapping_add(j * step) } else { zeros.as_ptr() }),
+            false => [zeros.as_ptr(); N],
         })
     }
 }
