@@ -7,6 +7,8 @@ pub enum Algorithms {
     /// All of them. Fast transforms have larger rounding errors: over the output's rms at most 3e-5 instead of 1e-5.
     #[default]
     Fastest,
+    /// Winograd's tiles wherever they compute the problem, even if that takes longer.
+    Winograd,
     /// Those that add up every product of the definition.
     Direct,
 }
@@ -20,15 +22,10 @@ pub struct Choice {
     pub algorithms: Algorithms,
 }
 
-impl Choice {
-    /// Direct algorithms on `isa`.
-    pub fn direct(isa: Isa) -> Self {
-        Self { isa, algorithms: Algorithms::Direct }
-    }
-
-    /// All algorithms on `isa`.
-    pub fn fastest(isa: Isa) -> Self {
-        Self { isa, algorithms: Algorithms::Fastest }
+impl From<Isa> for Choice {
+    /// All algorithms.
+    fn from(isa: Isa) -> Self {
+        Self { isa, algorithms: Algorithms::default() }
     }
 }
 
@@ -36,6 +33,7 @@ impl fmt::Display for Algorithms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Fastest => "fastest",
+            Self::Winograd => "winograd",
             Self::Direct => "direct",
         })
     }
@@ -47,6 +45,7 @@ impl FromStr for Algorithms {
     fn from_str(text: &str) -> Result<Self, UnknownAlgorithms> {
         match text {
             "fastest" => Ok(Self::Fastest),
+            "winograd" => Ok(Self::Winograd),
             "direct" => Ok(Self::Direct),
             _ => Err(UnknownAlgorithms(text.into())),
         }
@@ -59,7 +58,7 @@ pub struct UnknownAlgorithms(String);
 
 impl fmt::Display for UnknownAlgorithms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no choice of convolutions is called {}; there are fastest and direct", self.0)
+        write!(f, "no choice of convolutions is called {}; there are fastest, winograd and direct", self.0)
     }
 }
 

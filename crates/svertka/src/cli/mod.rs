@@ -105,7 +105,7 @@ Results go to standard output, everything else to standard error.
 Exit status: 0 done, 1 failed, 2 wrong use.
 
 Environment:
-  SVERTKA_CONV  algorithms of convolutions: fastest (default), or direct, without fast transforms
+  SVERTKA_CONV  algorithms of convolutions: fastest (default), direct (no fast transforms), winograd (wherever it can)
   SVERTKA_ISA   instruction set to compute with instead of the best (avx2, scalar)
   SVERTKA_LOG   what is logged: error, warn (default), info, debug";
 

@@ -1,11 +1,12 @@
 //! Every plan against its twin, over generated problems.
 
+mod accuracy;
 mod cases;
 mod definitions;
 
 use super::*;
 use crate::{Isa, epilogue::Store, testing::Cases};
-use cases::{Pass, cases};
+use cases::{Pass, cases, tile_cases};
 
 /// The largest error of a sum relative to the sum of its terms' magnitudes; products are added in f32, 2^-24 each, with
 /// errors of both signs. Over the generated problems the largest seen is a third of it.
@@ -42,11 +43,33 @@ fn nan_and_infinities_go_where_the_twin_sends_them() {
     let mut all = Cases::default();
     for special in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         for (case, pass) in cases().step_by(5).flat_map(|case| PASSES.map(|pass| (case, pass))) {
-            let case = case.with_special(special);
+            let case = case.direct().with_special(special);
             let actual = case.run(pass, Isa::detect(), 2);
             let expected = case.expected(pass, |x| x);
             let same = actual.iter().zip(&expected).all(|(&a, &e)| kind(f64::from(a)) == kind(e));
             all.expect(same, || format!("{special} {pass:?} {case:?}"));
+        }
+    }
+}
+
+/// A special value reaches at least the outputs of the twin, and at most those whose tiles have a pixel in common with it.
+#[test]
+fn nan_and_infinities_stay_in_the_tiles_that_read_them() {
+    let mut all = Cases::default();
+    for (case, special) in tile_cases().flat_map(|case| [(case, f32::NAN), (case, f32::INFINITY)]) {
+        for pass in [Pass::Forward, Pass::InputGradient] {
+            let case = case.plain().with_special(special);
+            let actual = case.run(pass, Isa::detect(), 2);
+            let reached = case.expected(pass, |x| x);
+            let may = case.near_special(pass);
+            let holds = (0..actual.len()).all(|at| {
+                if reached[at].is_finite() {
+                    may[at] || actual[at].is_finite()
+                } else {
+                    !actual[at].is_finite()
+                }
+            });
+            all.expect(holds, || format!("{special} {pass:?} {case:?}"));
         }
     }
 }
@@ -82,7 +105,7 @@ fn no_bits_depend_on_how_many_pictures_are_present() {
 fn packings_of_other_batches_and_sizes_are_equal() {
     let plan = |batch, side| {
         let problem = ConvProblem::new(ConvShape::new(batch, 3, 5, [side, side], [3, 3])).unwrap();
-        ConvPlan::new(problem, Source::default(), Choice::direct(Isa::SCALAR)).unwrap().packing()
+        ConvPlan::new(problem, Source::default(), Isa::SCALAR.into()).unwrap().packing()
     };
     assert_eq!(plan(1, 8), plan(64, 31));
 }
@@ -106,6 +129,6 @@ fn impossible_problems_are_refused_by_name() {
     let border = Border { pads: [0, 3, 0, 0], mode: BorderMode::Reflect };
     let source = Source { border: Some(border), ..Source::default() };
     let problem = ConvProblem::new(shape).unwrap();
-    let error = ConvPlan::new(problem, source, Choice::direct(Isa::SCALAR)).unwrap_err();
+    let error = ConvPlan::new(problem, source, Isa::SCALAR.into()).unwrap_err();
     assert_eq!(error, ConvError::Border { axis: 1, input: 5, pads: [3, 0] });
 }

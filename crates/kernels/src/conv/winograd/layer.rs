@@ -60,9 +60,12 @@ impl Winograd {
         packing: &Packing,
         choice: Choice,
     ) -> Option<Self> {
-        let wanted = choice.algorithms == Algorithms::Fastest && computes(correlation);
-        (wanted && is_faster(batch, correlation))
-            .then(|| Self::new(batch, correlation, reader, packing, choice.isa))
+        let wanted = match choice.algorithms {
+            Algorithms::Direct => false,
+            Algorithms::Winograd => true,
+            Algorithms::Fastest => is_faster(batch, correlation),
+        };
+        (wanted && computes(correlation)).then(|| Self::new(batch, correlation, reader, packing, choice.isa))
     }
 
     fn new(batch: usize, correlation: &Correlation, reader: RowReader, packing: &Packing, isa: Isa) -> Self {
