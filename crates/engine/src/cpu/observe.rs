@@ -7,6 +7,7 @@ use super::{
     plan::{Home, Slot, Step},
 };
 use std::collections::BTreeSet;
+use svertka_kernels::conv;
 
 /// Told which [`steps`](Program::steps) have just been done together, and with none, that weights have been packed.
 pub type Observer = Box<dyn FnMut(&[usize]) + Send>;
@@ -28,6 +29,13 @@ pub struct StepCost {
     pub multiply_adds: u64,
     /// Bytes that have to move: what it reads, once, and what it writes, once.
     pub bytes: u64,
+}
+
+impl StepCost {
+    /// Multiply-adds that its algorithm does; transforms are not among them.
+    pub fn products(&self) -> u64 {
+        self.algorithm.map_or(self.multiply_adds, |name| conv::products(name, self.multiply_adds))
+    }
 }
 
 impl Program {

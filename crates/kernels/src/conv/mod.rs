@@ -47,7 +47,7 @@ mod winograd;
 
 pub use choice::{Algorithms, Choice, UnknownAlgorithms};
 pub use pack::Packing;
-pub use plan::{ConvInputGradientPlan, ConvPlan, ConvWeightGradientPlan};
+pub use plan::{ConvInputGradientPlan, ConvPlan, ConvWeightGradientPlan, products};
 pub use problem::{ConvError, ConvProblem, ConvShape};
 pub use source::{Affine, Border, BorderMode, Layout, Pictures, Source};
 

@@ -264,6 +264,15 @@ impl ConvWeightGradientPlan {
 }
 
 /// The name of the convolution by tiles.
+/// The multiply-adds of the algorithm of this name where the definition counts `multiply_adds`, without transforms.
+pub fn products(algorithm: &str, multiply_adds: u64) -> u64 {
+    match algorithm {
+        // 36 products make the 16 outputs of a tile, 9 taps each.
+        WINOGRAD => multiply_adds / 4,
+        _ => multiply_adds,
+    }
+}
+
 const WINOGRAD: &str = "winograd 4x4";
 
 fn direct_name(problem: &ConvProblem) -> &'static str {

@@ -1,4 +1,4 @@
-//! How much memory there is for this process, where the system (Linux) tells.
+//! How much memory there is for this process, and how much it has taken, where the system (Linux) tells.
 
 use std::fs;
 use std::path::Path;
@@ -8,6 +8,11 @@ use std::path::Path;
 pub(crate) fn available() -> Option<u64> {
     let left = field(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")?;
     Some(group_limit().map_or(left, |limit| limit.min(left)))
+}
+
+/// The most bytes that this process has held in memory at once.
+pub(crate) fn peak() -> Option<u64> {
+    field(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
 }
 
 /// A line such as `MemAvailable:  1024 kB`, in bytes.
@@ -81,6 +86,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn the_system_tells() {
+        assert!(peak().is_some_and(|bytes| bytes > 1 << 16));
         assert!(available().is_some());
     }
 }

@@ -1,5 +1,6 @@
 //! The command: one table of verbs, which dispatch, help, README and tests walk.
 
+mod bench;
 mod configuration;
 mod console;
 mod data;

@@ -1,5 +1,6 @@
 //! One short file per verb, and the table of them.
 
+mod bench;
 mod data_check;
 mod data_show;
 mod eval;
@@ -44,6 +45,10 @@ pub(crate) static VERBS: &[Verb] = &[
     verb::<eval::Eval>(&["eval"], "MODEL [DATA] [--part PART] [--json]"),
     verb::<predict::Predict>(&["predict"], "MODEL FILE... [--top N] [--json]"),
     verb::<repeat::Repeat>(&["repeat"], "RUN [--steps N] [--json]"),
+    verb::<bench::Bench>(
+        &["bench"],
+        "MODEL [--train] [--batch N] [--size PX] [--plan] [--json] [--interactive] [--threads N]",
+    ),
     verb::<model_list::ModelList>(&["model", "list"], "[--json]"),
     verb::<model_show::ModelShow>(
         &["model", "show"],
