@@ -17,8 +17,9 @@ use svertka_graph::{Op, op::Internal};
 const SMALL_ROW: usize = 16 * 1024;
 /// ... and reads at most so many weights, so that all of them stay in a second-level cache.
 const FEW_WEIGHTS: usize = 64 * 1024;
-/// What the widest step of a stretch reads and writes per piece, in f32: half of a second-level cache.
-const PIECE: usize = 64 * 1024;
+/// What the widest step of a stretch reads and writes per piece, in f32: what two neighbouring steps hand over stays in the
+/// caches, and a kernel has rows enough to fill its blocks.
+const PIECE: usize = 256 * 1024;
 /// Pieces of a full batch at least, so that several threads have something to do.
 const PIECES: usize = 8;
 /// Sums over rows that are kept per piece, in f32: few enough to cost little beside the rows themselves.
