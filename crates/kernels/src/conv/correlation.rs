@@ -149,11 +149,6 @@ impl Correlation {
         self.groups * self.outputs
     }
 
-    /// Every channel is its own group, so that vectors lie along channels of both input and output.
-    pub(super) fn is_depthwise(&self) -> bool {
-        self.groups > 1 && self.inputs == 1 && self.outputs == 1
-    }
-
     /// The offsets at which a pixel's operands lie, and how many follow each other: whole rows of the kernel where they
     /// are contiguous, else the channels of single taps. `row` is the length of an input row in memory.
     pub(super) fn runs(&self, row: usize) -> (Vec<usize>, usize) {

@@ -19,7 +19,6 @@ use super::{
     Pictures,
     blocks::{Block, Blocks, Limits, part, whole_lines},
     correlation::Correlation,
-    depthwise,
     pack::Packing,
     rows::RowReader,
 };
@@ -46,7 +45,7 @@ pub(super) struct Layer {
     correlation: Correlation,
     blocks: Blocks,
     panels: Panels,
-    /// Groups whose panels follow each other; 1 where depthwise.
+    /// Groups whose panels follow each other.
     repeats: usize,
     /// Panels of a task.
     panels_at_once: usize,
@@ -237,16 +236,11 @@ impl Operands<'_> {
         let (group, panel) = (index / panels.count(), panels.panel(index % panels.count()));
         let start = group * panels.len() + panels.at(panel, 0);
         let weights = &weights[start..start + panels.depth * panel.stride];
-        let depthwise = correlation.is_depthwise();
-        let x = self.x.wrapping_add(if depthwise { panel.column } else { group * correlation.inputs });
+        let x = self.x.wrapping_add(group * correlation.inputs);
         let sums = &mut sums[..self.pixels * panel.stride];
         // SAFETY: the caller's contract; there are sums for every pixel.
         unsafe {
-            if depthwise {
-                self.sum_depthwise(lanes, panel, x, weights, sums);
-            } else {
-                self.sum(lanes, panel, x, weights, sums);
-            }
+            self.sum(lanes, panel, x, weights, sums);
             self.store(lanes, panel, group * correlation.outputs + panel.column, finish, sums);
         }
     }
@@ -270,26 +264,6 @@ impl Operands<'_> {
                 unsafe { sum_tile(lanes, panel.vectors, pointers, weights, runs, sums) };
             }
             weights = weights.wrapping_add(chunk.runs.len() * chunk.depth * panel.stride);
-        }
-    }
-
-    /// # Safety
-    /// As [`run`](Self::run).
-    #[inline(always)]
-    unsafe fn sum_depthwise<L: Lanes>(
-        &self,
-        lanes: L,
-        panel: Panel,
-        x: *const f32,
-        weights: &[f32],
-        sums: &mut [f32],
-    ) {
-        for tile in tiles(self.pixels, panel.vectors) {
-            let start = sums[tile.start * panel.stride..].as_mut_ptr();
-            let sums = Sums { start, begun: false };
-            let pointers = &self.pointers(x, tile.start)[..tile.len()];
-            // SAFETY: the caller's contract.
-            unsafe { depthwise::sum_tile(lanes, panel, pointers, weights, &self.layer.runs, sums) };
         }
     }
 

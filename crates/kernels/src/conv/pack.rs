@@ -80,7 +80,10 @@ impl Packing {
     pub(super) fn panels(&self, phase: usize) -> Panels {
         let taps = self.taps(phase);
         let depth = taps[0].count * taps[1].count * self.inputs();
-        Panels::new(if self.is_depthwise() { self.groups } else { self.outputs() }, depth, self.isa)
+        if self.is_depthwise() {
+            return Panels::of_vectors(self.groups, depth, self.isa);
+        }
+        Panels::new(self.outputs(), depth, self.isa)
     }
 
     /// How many f32 the weights of `phase` take.

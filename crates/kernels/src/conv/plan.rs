@@ -1,6 +1,6 @@
 use super::{
-    Choice, ConvError, ConvProblem, Pictures, Source, correlation::Correlation, direct::Layer, pack::Packing,
-    rows::RowReader, weight_sums::WeightSums, winograd::Winograd,
+    Choice, ConvError, ConvProblem, Pictures, Source, correlation::Correlation, depthwise, direct::Layer,
+    pack::Packing, rows::RowReader, weight_sums::WeightSums, winograd::Winograd,
 };
 use crate::{
     Machine,
@@ -21,6 +21,7 @@ pub struct ConvPlan {
 
 #[derive(Clone, Debug)]
 enum ForwardAlgorithm {
+    Depthwise(depthwise::Layer),
     Direct(Layer),
     Winograd(Winograd),
 }
@@ -33,6 +34,10 @@ impl ConvPlan {
     pub fn new(problem: ConvProblem, source: Source, choice: Choice) -> Result<Self, ConvError> {
         let reader = RowReader::new(&problem, source)?;
         let packing = Packing::forward(&problem, choice.isa);
+        if problem.is_depthwise() {
+            let layer = depthwise::Layer::forward(&problem, reader, choice.isa);
+            return Ok(Self { problem, reader, packing, algorithm: ForwardAlgorithm::Depthwise(layer) });
+        }
         let correlation = Correlation::forward(&problem);
         let winograd = Winograd::choose(problem.batch, &correlation, reader, &packing, choice);
         let algorithm = match winograd {
@@ -52,7 +57,8 @@ impl ConvPlan {
     /// The name of the algorithm.
     pub fn algorithm(&self) -> &'static str {
         match self.algorithm {
-            ForwardAlgorithm::Direct(_) => direct_name(&self.problem),
+            ForwardAlgorithm::Depthwise(_) => DEPTHWISE,
+            ForwardAlgorithm::Direct(_) => DIRECT,
             ForwardAlgorithm::Winograd(_) => WINOGRAD,
         }
     }
@@ -65,6 +71,7 @@ impl ConvPlan {
     /// How many f32 of scratch a call needs on `threads` threads.
     pub fn scratch_len(&self, threads: usize) -> usize {
         match &self.algorithm {
+            ForwardAlgorithm::Depthwise(layer) => threads * layer.scratch_len(),
             ForwardAlgorithm::Direct(layer) => threads * layer.scratch_len(),
             ForwardAlgorithm::Winograd(winograd) => winograd.scratch_len(threads),
         }
@@ -90,6 +97,7 @@ impl ConvPlan {
         let y = &mut y[..x.rows * problem.output_len()];
         let finish = finish(epilogue, problem.out_channels, y.len());
         match &self.algorithm {
+            ForwardAlgorithm::Depthwise(layer) => layer.run(machine, x, packed, &finish, y, scratch),
             ForwardAlgorithm::Direct(layer) => layer.run(machine, x, packed, &finish, y, scratch),
             ForwardAlgorithm::Winograd(winograd) => winograd.run(machine, x, packed, &finish, y, scratch),
         }
@@ -110,6 +118,7 @@ pub struct ConvInputGradientPlan {
 
 #[derive(Clone, Debug)]
 enum InputGradientAlgorithm {
+    Depthwise(depthwise::Layer),
     /// One correlation for each phase of the strides.
     Direct(Vec<Layer>),
     Winograd(Winograd),
@@ -118,6 +127,11 @@ enum InputGradientAlgorithm {
 impl ConvInputGradientPlan {
     /// Chooses the algorithm and its blocks; a function of its arguments alone.
     pub fn new(problem: ConvProblem, choice: Choice) -> Self {
+        if problem.is_depthwise() {
+            let packing = Packing::forward(&problem, choice.isa);
+            let layer = depthwise::Layer::backward(&problem, choice.isa);
+            return Self { problem, packing, algorithm: InputGradientAlgorithm::Depthwise(layer) };
+        }
         let packing = Packing::backward(&problem, choice.isa);
         let reader = RowReader::plain(problem.output(), problem.out_channels);
         let [rows, columns] = packing.phases();
@@ -148,7 +162,8 @@ impl ConvInputGradientPlan {
     /// The name of the algorithm.
     pub fn algorithm(&self) -> &'static str {
         match self.algorithm {
-            InputGradientAlgorithm::Direct(_) => direct_name(&self.problem),
+            InputGradientAlgorithm::Depthwise(_) => DEPTHWISE,
+            InputGradientAlgorithm::Direct(_) => DIRECT,
             InputGradientAlgorithm::Winograd(_) => WINOGRAD,
         }
     }
@@ -161,6 +176,7 @@ impl ConvInputGradientPlan {
     /// How many f32 of scratch a call needs on `threads` threads.
     pub fn scratch_len(&self, threads: usize) -> usize {
         match &self.algorithm {
+            InputGradientAlgorithm::Depthwise(layer) => threads * layer.scratch_len(),
             InputGradientAlgorithm::Direct(phases) => {
                 threads * phases.iter().map(Layer::scratch_len).max().unwrap_or(0)
             }
@@ -189,6 +205,7 @@ impl ConvInputGradientPlan {
         let dx = &mut dx[..dy.rows * problem.input_len()];
         let finish = finish(epilogue, problem.in_channels, dx.len());
         match &self.algorithm {
+            InputGradientAlgorithm::Depthwise(layer) => layer.run(machine, dy, packed, &finish, dx, scratch),
             InputGradientAlgorithm::Direct(phases) => {
                 phases.iter().for_each(|phase| phase.run(machine, dy, packed, &finish, dx, scratch));
             }
@@ -211,6 +228,7 @@ pub struct ConvWeightGradientPlan {
 
 #[derive(Clone, Debug)]
 enum WeightGradientAlgorithm {
+    Depthwise(depthwise::WeightSums),
     Direct(WeightSums),
 }
 
@@ -221,20 +239,26 @@ impl ConvWeightGradientPlan {
     /// [`ConvError::Border`] where the source's border does not fit the problem.
     pub fn new(problem: ConvProblem, source: Source, choice: Choice) -> Result<Self, ConvError> {
         let reader = RowReader::new(&problem, source)?;
-        let algorithm = WeightGradientAlgorithm::Direct(WeightSums::new(&problem, reader, choice.isa));
+        let algorithm = if problem.is_depthwise() {
+            WeightGradientAlgorithm::Depthwise(depthwise::WeightSums::new(&problem, reader, choice.isa))
+        } else {
+            WeightGradientAlgorithm::Direct(WeightSums::new(&problem, reader, choice.isa))
+        };
         Ok(Self { problem, reader, algorithm })
     }
 
     /// The name of the algorithm.
     pub fn algorithm(&self) -> &'static str {
         match self.algorithm {
-            WeightGradientAlgorithm::Direct(_) => direct_name(&self.problem),
+            WeightGradientAlgorithm::Depthwise(_) => DEPTHWISE,
+            WeightGradientAlgorithm::Direct(_) => DIRECT,
         }
     }
 
     /// How many f32 of scratch a call needs on `threads` threads.
     pub fn scratch_len(&self, threads: usize) -> usize {
         match &self.algorithm {
+            WeightGradientAlgorithm::Depthwise(sums) => sums.scratch_len(threads),
             WeightGradientAlgorithm::Direct(sums) => sums.scratch_len(threads),
         }
     }
@@ -258,6 +282,7 @@ impl ConvWeightGradientPlan {
         assert!(dy.len() >= x.rows * problem.output_len(), "dy is too short");
         let dw = &mut dw[..problem.weights_len()];
         match &self.algorithm {
+            WeightGradientAlgorithm::Depthwise(sums) => sums.run(machine, x, dy, dw, store, scratch),
             WeightGradientAlgorithm::Direct(sums) => sums.run(machine, x, dy, dw, store, scratch),
         }
     }
@@ -273,11 +298,10 @@ pub fn products(algorithm: &str, multiply_adds: u64) -> u64 {
     }
 }
 
+const DEPTHWISE: &str = "depthwise";
+const DIRECT: &str = "direct";
 const WINOGRAD: &str = "winograd 4x4";
 
-fn direct_name(problem: &ConvProblem) -> &'static str {
-    if problem.groups > 1 && problem.is_depthwise() { "depthwise" } else { "direct" }
-}
 
 /// The epilogue of an output of `channels` channels and `len` elements, checked.
 fn finish<'a>(epilogue: &Epilogue<'a>, channels: usize, len: usize) -> Finish<'a> {

@@ -145,9 +145,9 @@ impl ConvProblem {
         self.out_channels / self.groups
     }
 
-    /// Every channel is its own group.
+    /// Every channel is its own group, and there are several.
     pub fn is_depthwise(&self) -> bool {
-        self.groups == self.in_channels && self.groups == self.out_channels
+        self.groups > 1 && self.groups == self.in_channels && self.groups == self.out_channels
     }
 
     fn check_volume(&self) -> Result<(), ConvError> {

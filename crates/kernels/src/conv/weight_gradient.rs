@@ -19,7 +19,6 @@
 use super::{
     Pictures,
     blocks::Block,
-    depthwise,
     weight_sums::{VECTORS, WeightSums},
 };
 use crate::{
@@ -65,12 +64,8 @@ impl Kernel for Task<'_> {
             // SAFETY: `x` holds the operands of all pixels of the block; no other task has these rows and strips of this part's
             // sums.
             unsafe {
-                if all.correlation.is_depthwise() {
-                    piece.add_depthwise(lanes, strips.clone(), x, self.dy, &block, packed_dy);
-                } else {
-                    piece.pack_gradient(lanes, self.dy, &block, packed_dy);
-                    piece.add(lanes, strips.clone(), x, &block, packed_x, packed_dy);
-                }
+                piece.pack_gradient(lanes, self.dy, &block, packed_dy);
+                piece.add(lanes, strips.clone(), x, &block, packed_x, packed_dy);
             }
             piece.begun = true;
         }
@@ -152,53 +147,6 @@ impl Piece<'_> {
                 }
             }
         }
-    }
-
-    /// Adds the products of one block of a depthwise problem; `packed` is for a strip of dy.
-    ///
-    /// # Safety
-    /// As [`add`](Self::add).
-    #[inline(always)]
-    unsafe fn add_depthwise<L: Lanes>(
-        &self,
-        lanes: L,
-        strips: Range<usize>,
-        x: *const f32,
-        dy: &[f32],
-        block: &Block,
-        packed: &mut [f32],
-    ) {
-        let all = self.all;
-        let rows = block.pictures.len() * block.rows.len();
-        for strip in strips {
-            let strip = all.strips.panel(strip);
-            let packed = &mut packed[..all.blocks.pixels(block) * strip.stride];
-            let dy = &dy[self.gradient_start(block, strip.column)..];
-            pack_channels(dy, all.correlation.out_channels(), strip, packed);
-            let depth = block.columns.len();
-            let walk = Walk { a_step: all.blocks.pixel_step(), b_step: strip.stride, depth };
-            let runs = Runs { offsets: &all.rows[..rows], walk };
-            for tile in tiles(all.operands.len(), strip.vectors) {
-                let mut pointers = [std::ptr::null(); MOST_ROWS];
-                for (pointer, operand) in pointers.iter_mut().zip(&all.operands[tile.clone()]) {
-                    *pointer = x.wrapping_add(operand + strip.column);
-                }
-                let start = self.out.wrapping_add(all.strip_start(strip) + tile.start * strip.stride);
-                let (sums, pointers) = (Sums { start, begun: self.begun }, &pointers[..tile.len()]);
-                // SAFETY: the caller's contract.
-                unsafe { depthwise::sum_taps(lanes, strip, pointers, packed, runs, sums) };
-            }
-        }
-    }
-}
-
-/// Packs the channels of `strip`, pixel after pixel, filled up with zeros.
-#[inline(always)]
-fn pack_channels(dy: &[f32], channels: usize, strip: Panel, packed: &mut [f32]) {
-    for (pixel, slot) in packed.chunks_exact_mut(strip.stride).enumerate() {
-        let from = &dy[pixel * channels..][..strip.width];
-        slot[..strip.width].copy_from_slice(from);
-        slot[strip.width..].fill(0.0);
     }
 }
 

@@ -31,9 +31,9 @@ pub(super) const VECTORS: usize = 2;
 pub(super) struct WeightSums {
     pub(super) correlation: Correlation,
     pub(super) blocks: Blocks,
-    /// The operands of an output channel (kernel row, tap, channel) in strips; where depthwise, all channels.
+    /// The operands of an output channel (kernel row, tap, channel) in strips.
     pub(super) strips: Panels,
-    /// Where each operand lies from a pixel's first; where depthwise, each tap.
+    /// Where each operand lies from a pixel's first.
     pub(super) operands: Vec<usize>,
     /// Where the output rows of a block start.
     pub(super) rows: Vec<usize>,
@@ -44,7 +44,7 @@ pub(super) struct WeightSums {
 /// Into how many pieces the work is cut along each dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cut {
-    /// Tiles of output channels of a group; 1 where depthwise.
+    /// Tiles of output channels of a group.
     pub(super) tile_blocks: usize,
     pub(super) strip_blocks: usize,
     pub(super) parts: usize,
@@ -65,14 +65,12 @@ impl WeightSums {
         let blocks = Blocks::new(problem.batch, &correlation, reader, LIMITS);
         let (offsets, run) = correlation.runs(blocks.row_len);
         let operands: Vec<usize> = offsets.into_iter().flat_map(|start| start..start + run).collect();
-        let columns = if correlation.is_depthwise() { problem.groups } else { operands.len() };
-        let strips = Panels::new(columns, 1, isa);
+        let strips = Panels::new(operands.len(), 1, isa);
         let rows = blocks.row_offsets();
         let cut = Cut { tile_blocks: 0, strip_blocks: 0, parts: 0 };
         let mut sums = Self { correlation, blocks, strips, operands, rows, cut, isa };
-        let outputs = if correlation.is_depthwise() { 1 } else { correlation.outputs };
-        let repeats = [sums.groups(), blocks.count(problem.batch)];
-        sums.cut = Cut::new(outputs, strips.count(), sums.sums_len(), repeats);
+        let repeats = [correlation.groups, blocks.count(problem.batch)];
+        sums.cut = Cut::new(correlation.outputs, strips.count(), sums.sums_len(), repeats);
         sums
     }
 
@@ -81,19 +79,14 @@ impl WeightSums {
         self.cut.parts * self.sums_len() + threads * self.worker_len()
     }
 
-    /// Groups that are worked on one by one.
-    fn groups(&self) -> usize {
-        if self.correlation.is_depthwise() { 1 } else { self.correlation.groups }
-    }
-
-    /// Rows of the sums of a group: its output channels; where depthwise, the taps.
+    /// Rows of the sums of a group: its output channels.
     pub(super) fn sum_rows(&self) -> usize {
-        if self.correlation.is_depthwise() { self.operands.len() } else { self.correlation.outputs }
+        self.correlation.outputs
     }
 
     /// The sums of a part: for each group and strip, its rows of whole vectors.
     pub(super) fn sums_len(&self) -> usize {
-        whole_lines(self.groups() * self.group_len())
+        whole_lines(self.correlation.groups * self.group_len())
     }
 
     pub(super) fn group_len(&self) -> usize {
@@ -103,10 +96,11 @@ impl WeightSums {
     /// How much one worker packs: rows of x, a strip of x, and dy.
     pub(super) fn worker_lens(&self) -> [usize; 3] {
         let pixels = self.blocks.most_pixels();
-        let columns =
-            if self.correlation.is_depthwise() { self.strips.whole() } else { self.correlation.outputs };
-        let lens =
-            [self.blocks.scratch_len(), pixels * self.strips.whole(), pixels * columns + self.strips.whole()];
+        let lens = [
+            self.blocks.scratch_len(),
+            pixels * self.strips.whole(),
+            pixels * self.correlation.outputs + self.strips.whole(),
+        ];
         lens.map(whole_lines)
     }
 
@@ -132,7 +126,7 @@ impl WeightSums {
     ) {
         let (sums, workers) = scratch.split_at_mut(self.cut.parts * self.sums_len());
         let shared = SharedMut::new(sums);
-        let tasks = self.groups() * self.cut.parts * self.cut.tile_blocks * self.cut.strip_blocks;
+        let tasks = self.correlation.groups * self.cut.parts * self.cut.tile_blocks * self.cut.strip_blocks;
         let workers = &mut workers[..machine.threads.count() * self.worker_len()];
         machine.threads.run_with_scratch(tasks, workers, |index, scratch| {
             self.isa.run(Task { all: self, x, dy, out: shared, index, scratch });
@@ -149,11 +143,7 @@ impl WeightSums {
             }
             for part in (0..self.cut.parts).filter(|&part| !self.blocks_of(part, pictures).is_empty()) {
                 let sums = &sums[part * self.sums_len()..][..self.sums_len()];
-                if self.correlation.is_depthwise() {
-                    self.add_channel(output, sums, dw);
-                } else {
-                    self.add_output(output, sums, dw);
-                }
+                self.add_output(output, sums, dw);
             }
         });
     }
@@ -173,13 +163,6 @@ impl WeightSums {
                 }
             }
         }
-    }
-
-    /// Adds the sums of a channel of a depthwise problem to its taps.
-    fn add_channel(&self, channel: usize, sums: &[f32], dw: &mut [f32]) {
-        let strip = self.strips.panel(channel / self.strips.whole());
-        let sums = &sums[self.strip_start(strip) + channel - strip.column..];
-        dw.iter_mut().zip(sums.iter().step_by(strip.stride)).for_each(|(dw, sum)| *dw += sum);
     }
 
     pub(super) fn strip_start(&self, strip: Panel) -> usize {

@@ -24,6 +24,8 @@ pub(crate) struct Panels {
     pub(crate) columns: usize,
     pub(crate) depth: usize,
     lanes: usize,
+    /// Of a whole panel.
+    vectors: usize,
 }
 
 /// One panel.
@@ -41,12 +43,17 @@ pub(crate) struct Panel {
 
 impl Panels {
     pub(crate) fn new(columns: usize, depth: usize, isa: Isa) -> Self {
-        Self { columns, depth, lanes: isa.run(LaneCount) }
+        Self { columns, depth, lanes: isa.run(LaneCount), vectors: VECTORS }
+    }
+
+    /// Panels of a single vector.
+    pub(crate) fn of_vectors(columns: usize, depth: usize, isa: Isa) -> Self {
+        Self { vectors: 1, ..Self::new(columns, depth, isa) }
     }
 
     /// Columns of a whole panel.
     pub(crate) fn whole(&self) -> usize {
-        VECTORS * self.lanes
+        self.vectors * self.lanes
     }
 
     pub(crate) fn count(&self) -> usize {

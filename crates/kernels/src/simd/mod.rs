@@ -41,6 +41,11 @@ pub trait Lanes: Copy + Send + Sync {
     /// # Safety
     /// - `to` is writable for `count` values, and `count <= COUNT`.
     unsafe fn store_first(self, to: *mut f32, value: Self::Vector, count: usize);
+    /// [`store`](Self::store) past the caches, for what is not read soon.
+    ///
+    /// # Safety
+    /// - `to` is writable for `COUNT` values and aligned to as many.
+    unsafe fn stream(self, to: *mut f32, value: Self::Vector);
     /// `a + b`.
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a - b`.

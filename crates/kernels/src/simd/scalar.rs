@@ -53,6 +53,12 @@ impl Lanes for Scalar {
     }
 
     #[inline(always)]
+    unsafe fn stream(self, to: *mut f32, value: Self::Vector) {
+        // SAFETY: the caller's contract.
+        unsafe { self.store(to, value) }
+    }
+
+    #[inline(always)]
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
         zip(a, b, |a, b| a + b)
     }
