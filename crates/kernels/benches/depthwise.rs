@@ -78,7 +78,7 @@ fn layer(
     let work = [4e-9 * (lens[0] + lens[1]) as f64, 2e-9 * (batch * problem.multiply_adds()) as f64];
     let weights = vec![0.25; problem.weights_len()];
 
-    let plan = ConvPlan::new(problem, Source::default(), machine.isa).expect("there is no border");
+    let plan = ConvPlan::new(problem, Source::default(), machine.choice()).expect("there is no border");
     let (mut packed, mut scratch) =
         (vec![0.0; plan.packing().packed_len()], vec![0.0; plan.scratch_len(threads)]);
     plan.packing().pack(machine, &weights, &mut packed);
@@ -86,7 +86,7 @@ fn layer(
         plan.forward(machine, Pictures::new(batch, x), &packed, &Epilogue::default(), y, &mut scratch);
     });
 
-    let plan = ConvInputGradientPlan::new(problem, machine.isa);
+    let plan = ConvInputGradientPlan::new(problem, machine.choice());
     let (mut packed, mut scratch) =
         (vec![0.0; plan.packing().packed_len()], vec![0.0; plan.scratch_len(threads)]);
     plan.packing().pack(machine, &weights, &mut packed);
@@ -94,7 +94,7 @@ fn layer(
         plan.run(machine, Pictures::new(batch, y), &packed, &Epilogue::default(), x, &mut scratch);
     });
 
-    let plan = ConvWeightGradientPlan::new(problem, Source::default(), machine.isa).expect("as above");
+    let plan = ConvWeightGradientPlan::new(problem, Source::default(), machine.choice()).expect("as above");
     let (mut dw, mut scratch) = (vec![0.0; problem.weights_len()], vec![0.0; plan.scratch_len(threads)]);
     let weight = measure(machine, work, [&mut *x, &mut *y, &mut *others], [false, false], |x, y| {
         plan.run(machine, Pictures::new(batch, x), y, &mut dw, Store::Overwrite, &mut scratch);

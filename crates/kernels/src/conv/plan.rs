@@ -302,7 +302,6 @@ const DEPTHWISE: &str = "depthwise";
 const DIRECT: &str = "direct";
 const WINOGRAD: &str = "winograd 4x4";
 
-
 /// The epilogue of an output of `channels` channels and `len` elements, checked.
 fn finish<'a>(epilogue: &Epilogue<'a>, channels: usize, len: usize) -> Finish<'a> {
     let Epilogue { bias, add, activation, store } = *epilogue;

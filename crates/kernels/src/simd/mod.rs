@@ -41,7 +41,7 @@ pub trait Lanes: Copy + Send + Sync {
     /// # Safety
     /// - `to` is writable for `count` values, and `count <= COUNT`.
     unsafe fn store_first(self, to: *mut f32, value: Self::Vector, count: usize);
-    /// [`store`](Self::store) past the caches, for what is not read soon.
+    /// [`store`](Self::store) past the caches, for what is not read soon; [`end_streams`] comes before others may read it.
     ///
     /// # Safety
     /// - `to` is writable for `COUNT` values and aligned to as many.
@@ -79,6 +79,16 @@ pub trait Lanes: Copy + Send + Sync {
     fn exp2_integer(self, a: Self::Vector) -> Self::Vector;
     /// The sum of all lanes, in a fixed order.
     fn sum(self, a: Self::Vector) -> f32;
+}
+
+/// Ends the streams of this thread: what it stored by [`Lanes::stream`] is seen by whoever sees what it does next.
+#[inline(always)]
+pub(crate) fn end_streams() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 processor has the instruction.
+    unsafe {
+        std::arch::x86_64::_mm_sfence();
+    }
 }
 
 /// Asks for the cache line at `at`, which need not be readable.

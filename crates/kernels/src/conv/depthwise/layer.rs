@@ -15,7 +15,7 @@ use crate::{
         rows::RowReader,
     },
     gemm::{Finish, Panels},
-    simd::{Kernel, Lanes},
+    simd::{Kernel, Lanes, end_streams},
 };
 
 /// Outputs on a grid, each a sum over taps of its own channel, with the cut into tasks.
@@ -146,6 +146,9 @@ impl Kernel for Task<'_> {
                 // these rows and channels.
                 unsafe { line.run(lanes, sums) };
             }
+        }
+        if self.streams {
+            end_streams();
         }
     }
 }

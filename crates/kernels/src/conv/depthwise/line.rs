@@ -291,11 +291,10 @@ unsafe fn sum<L: Lanes, const V: usize, const TAPS: usize, const STRIDE: usize, 
         x = x.wrapping_add(block.steps[0]);
         weights = weights.wrapping_offset(block.weight_steps[0]);
     }
-    if PREFETCH {
-        for row in 0..STRIDE {
-            for column in 0..PIXELS * STRIDE {
-                prefetch(x.wrapping_add(row * block.steps[0] + column * block.steps[1]));
-            }
+    // What the next row of results reads that this one does not.
+    for row in 0..STRIDE {
+        for column in 0..PIXELS * STRIDE {
+            prefetch(x.wrapping_add(row * block.steps[0] + column * block.steps[1]));
         }
     }
     for pixel in 0..PIXELS {
@@ -312,8 +311,6 @@ unsafe fn sum<L: Lanes, const V: usize, const TAPS: usize, const STRIDE: usize, 
         }
     }
 }
-
-const PREFETCH: bool = true;
 
 /// Adds the products of one kernel row.
 ///

@@ -23,3 +23,6 @@ mod weight_sums;
 
 pub(super) use layer::Layer;
 pub(super) use weight_sums::WeightSums;
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,16 @@
 //! A row of dy and what it adds to the sums of the weights' gradient.
 
 use super::view::Operands;
-use crate::{conv::correlation::Axis, simd::{Lanes, prefetch}, vector::load};
+use crate::{
+    conv::correlation::Axis,
+    simd::{Lanes, prefetch},
+    vector::load,
+};
 use std::ops::Range;
 
 /// Pixels of a segment at most: the lines that a vector of channels touches in x and dy stay in the first-level cache until
 /// the next vector has used their other half.
 const PIXELS: usize = 16;
-const PREFETCH: bool = true;
-
 /// The pixels of one row of dy, and the operands that meet them.
 pub(super) struct WeightLine {
     pub(super) operands: Operands,
@@ -96,8 +98,8 @@ impl WeightLine {
     ) {
         for channel in self.channels.clone().step_by(L::COUNT) {
             segment.count = L::COUNT.min(self.channels.end - channel);
-            if PREFETCH && channel % 16 == 0 {
-                self.prefetch(lanes, segment);
+            if (channel - self.channels.start).is_multiple_of(2 * L::COUNT) {
+                self.ask_ahead(segment);
             }
             // SAFETY: the caller's contract.
             unsafe {
@@ -115,7 +117,7 @@ impl WeightLine {
 
     /// Asks for what the next row of dy will meet here.
     #[inline(always)]
-    fn prefetch<L: Lanes>(&self, lanes: L, segment: Segment) {
+    fn ask_ahead(&self, segment: Segment) {
         let (stride, step) = (self.columns.stride, self.operands.column_step);
         let dy = segment.dy.wrapping_add(self.columns.output * step);
         for pixel in 0..segment.pixels {

@@ -55,6 +55,41 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
         .map(|(shape, seed)| Case::new(ConvProblem::new(shape).unwrap(), &mut Draw::new(seed), seed))
         .chain(generated)
         .chain(tile_cases())
+        .chain(depthwise_cases())
+}
+
+/// Generated depthwise problems: kernels with loops of their own and others, every way in which blocks of pixels meet the
+/// edges, channels that fill vectors and pairs of them or not.
+fn depthwise_cases() -> impl Iterator<Item = Case> {
+    (3000..3120).filter_map(|seed| {
+        let random = &mut Draw::new(seed);
+        let channels = random.pick(&[2, 8, 15, 16, 17, 24, 40, 48]);
+        let (kernel, stride) = (random.pick(&[1, 2, 3, 3, 3, 5, 5, 7]), random.pick(&[1, 1, 2, 2, 3]));
+        let sizes = [1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 23, 28];
+        let shape = ConvShape {
+            groups: channels,
+            strides: [stride, if random.size(0, 5) == 0 { 3 - stride.min(2) } else { stride }],
+            dilations: [1, random.pick(&[1, 1, 1, 1, 1, 2])],
+            pads: if random.coin() {
+                [kernel / 2; 4]
+            } else {
+                std::array::from_fn(|_| random.size(0, kernel))
+            },
+            ..ConvShape::new(
+                random.pick(&[1, 2, 5]),
+                channels,
+                channels,
+                [random.pick(&sizes), random.pick(&sizes)],
+                [kernel, if random.size(0, 5) == 0 { 3 } else { kernel }],
+            )
+        };
+        let problem = ConvProblem::new(shape).ok()?;
+        let mut case = Case::new(problem, random, seed);
+        if random.size(0, 3) > 0 {
+            case.source = Source::default();
+        }
+        Some(case)
+    })
 }
 
 /// Generated problems that Winograd's tiles compute: pictures smaller and larger than a tile, channels that fill vectors or
@@ -95,6 +130,8 @@ fn named_shapes() -> Vec<ConvShape> {
         same(shape(1, 130, 140, [7, 7], [3, 3])),
         same(ConvShape { groups: 24, ..shape(2, 24, 24, [11, 10], [3, 3]) }),
         same(ConvShape { groups: 17, strides: [2, 2], ..shape(3, 17, 17, [9, 9], [5, 5]) }),
+        same(ConvShape { groups: 530, ..shape(2, 530, 530, [9, 6], [3, 3]) }),
+        same(ConvShape { groups: 16, strides: [2, 2], ..shape(1, 16, 16, [67, 40], [3, 3]) }),
         ConvShape { groups: 3, ..shape(2, 6, 51, [7, 7], [3, 3]) },
         shape(2, 5, 7, [1, 1500], [1, 9]),
         same(ConvShape { strides: [1, 2], ..shape(1, 3, 18, [3, 700], [3, 3]) }),
