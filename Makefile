@@ -1,6 +1,6 @@
 # One place for every check. CI runs `make check` after the tests.
 
-.PHONY: check test dev-test format lint docs bench reference fuzz
+.PHONY: check test dev-test format lint docs bench bench-all reference fuzz
 
 # What has to hold before a commit lands, the same as CI.
 check: format lint docs dev-test
@@ -22,11 +22,19 @@ docs:
 dev-test:
 	cargo test --workspace
 
-# Speed beside PyTorch, alternating in one run; needs python with torch (see reference/requirements.txt).
+# Speed beside PyTorch, alternating in one run; needs python with torch (see reference/requirements.txt). A whole run takes
+# a quarter of an hour and writes benchmarks/record. CASES=train-unet-b2,... and ROUNDS=9 restrict or lengthen it.
 PYTHON ?= python3
+ROUNDS ?= 5
 bench:
-	cargo build --release -p svertka-engine --example training_speed
-	$(PYTHON) reference/bench_training.py
+	cargo build --release -p svertka
+	$(PYTHON) reference/bench_training.py --cases "$(CASES)" --rounds $(ROUNDS)
+
+# The same with Burn's Flex back end on two of the cases; its own cargo project, which takes minutes to build.
+bench-all:
+	cargo build --release -p svertka
+	cargo build --release --manifest-path benchmarks/burn/Cargo.toml --target-dir benchmarks/burn/target
+	$(PYTHON) reference/bench_training.py --cases "$(CASES)" --rounds $(ROUNDS) --burn
 
 # Fixtures and checks against PyTorch, ONNX, ONNX Runtime and Pillow; needs reference/requirements.txt.
 reference:
