@@ -7,7 +7,6 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
 use std::{
-    hint::black_box,
     ops::{Deref, DerefMut},
     time::Instant,
 };
@@ -18,7 +17,7 @@ use svertka_kernels::{
         Pictures, Source,
     },
     gemm::{Addend, GemmCall, GemmPlan, GemmProblem, Right},
-    simd::{Kernel, Lanes},
+    probe,
 };
 
 /// Seconds that a figure may take.
@@ -205,7 +204,7 @@ fn measure(machine: &Machine, work: f64, mut body: impl FnMut()) -> Figure {
         body();
         times.push(start.elapsed().as_secs_f64());
         if times.len() % 8 == 1 {
-            peaks.push(probe(machine));
+            peaks.push(peak(machine));
         }
     }
     [work / median(times), median(peaks)]
@@ -222,7 +221,7 @@ fn measure_alone(machine: &Machine, work: f64, mut body: impl FnMut(), begin: f6
     let speed = work * runs / since(begin);
     let begin = processor_seconds().unwrap_or(f64::NAN);
     let wall = Instant::now();
-    let peak = probe(machine);
+    let peak = peak(machine);
     [speed, peak * wall.elapsed().as_secs_f64() / since(begin)]
 }
 
@@ -238,33 +237,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// GFLOP/s of fused multiply-adds in registers, on all threads at once.
-fn probe(machine: &Machine) -> f64 {
-    const STEPS: usize = 4_000_000;
-    let tasks = machine.threads.count();
+fn peak(machine: &Machine) -> f64 {
     let start = Instant::now();
-    machine.threads.run(tasks, |_, _| {
-        black_box(machine.isa.run(Probe(STEPS)));
-    });
-    2e-9 * (tasks * STEPS * SUMS * 8) as f64 / start.elapsed().as_secs_f64()
-}
-
-/// Enough sums to hide the latency of one.
-const SUMS: usize = 12;
-
-struct Probe(usize);
-
-impl Kernel for Probe {
-    type Output = f32;
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) -> f32 {
-        let mut sums = [lanes.splat(0.0); SUMS];
-        let (factor, summand) = (lanes.splat(black_box(0.5)), lanes.splat(black_box(1.0)));
-        for _ in 0..self.0 {
-            for sum in &mut sums {
-                *sum = lanes.mul_add(*sum, factor, summand);
-            }
-        }
-        sums.into_iter().map(|sum| lanes.sum(sum)).sum()
-    }
+    2e-9 * probe::multiply_adds(machine, 4_000_000) as f64 / start.elapsed().as_secs_f64()
 }
