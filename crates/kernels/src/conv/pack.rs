@@ -4,6 +4,9 @@
 use super::{ConvProblem, correlation::Taps};
 use crate::{Isa, Machine, gemm::Panels};
 
+/// Channels that are packed at once.
+const CHANNELS: usize = 16;
+
 /// How weights are laid out for a plan. Equal packings (of plans of any batch and picture size) share packed weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Packing {
@@ -138,21 +141,43 @@ impl Packing {
         for (group, packed) in packed.chunks_mut(panels.len()).enumerate() {
             machine.threads.run_chunks(packed, panels.whole() * panels.depth, |index, packed| {
                 let panel = panels.panel(index);
-                let mut out = packed.chunks_exact_mut(panel.stride);
-                for (y, x) in (0..rows.count).flat_map(|y| (0..columns.count).map(move |x| (y, x))) {
-                    let tap = rows.tap(y) * self.kernel[1] + columns.tap(x);
-                    for (input, row) in (0..self.inputs()).zip(&mut out) {
-                        let start = strides.group * group + strides.input * input + tap;
-                        for (j, slot) in row.iter_mut().enumerate() {
-                            let column = panel.column + j;
-                            *slot =
-                                if j < panel.width { weights[start + strides.output * column] } else { 0.0 };
+                // Few channels at a time, so that their taps, which are neighbours in the weights, stay in the first-level
+                // cache.
+                for first in (0..self.inputs()).step_by(CHANNELS) {
+                    let inputs = first..self.inputs().min(first + CHANNELS);
+                    for (index, (y, x)) in grid(rows.count, columns.count).enumerate() {
+                        let tap = rows.tap(y) * self.kernel[1] + columns.tap(x);
+                        let start = strides.group * group + strides.output * panel.column + tap;
+                        for input in inputs.clone() {
+                            let row = (index * self.inputs() + input) * panel.stride;
+                            let row = &mut packed[row..row + panel.stride];
+                            let from = &weights[start + strides.input * input..];
+                            gather(from, strides.output, &mut row[..panel.width]);
+                            if panel.width < panel.stride {
+                                row[panel.width..].fill(0.0);
+                            }
                         }
                     }
                 }
             });
         }
     }
+}
+
+fn grid(rows: usize, columns: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..rows).flat_map(move |row| (0..columns).map(move |column| (row, column)))
+}
+
+/// Copies values that lie `stride` apart; in fours, which are written at once.
+#[inline(always)]
+fn gather(from: &[f32], stride: usize, row: &mut [f32]) {
+    let (quads, rest) = row.as_chunks_mut();
+    for (index, quad) in quads.iter_mut().enumerate() {
+        let from = &from[4 * index * stride..][..3 * stride + 1];
+        *quad = [from[0], from[stride], from[2 * stride], from[3 * stride]];
+    }
+    let first = 4 * quads.len();
+    rest.iter_mut().enumerate().for_each(|(index, slot)| *slot = from[(first + index) * stride]);
 }
 
 /// Strides as the gradient of the input sees them: along an axis of one output the stride does not matter.
