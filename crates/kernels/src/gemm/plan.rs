@@ -71,6 +71,11 @@ impl GemmPlan {
         self.matrices_of_b() * self.panels.len()
     }
 
+    /// Whether several tasks of a call read the same part of B, so that packing it once ahead of the call serves them all.
+    pub fn shares_packing(&self) -> bool {
+        self.problem.rows > self.blocks.rows
+    }
+
     /// Packs `b`, as the problem describes it, for any number of calls.
     ///
     /// # Panics

@@ -4,6 +4,7 @@ use crate::{
     EngineError, State,
     cpu::{
         context::Context,
+        memory::LINE,
         plan::{FoldedNorm, FusedConv, FusedSource, Home, Layout, Slot, Step},
         workspace::Packed,
     },
@@ -113,18 +114,18 @@ pub(super) fn forward(binder: &mut Binder, step: &Step, fused: &FusedConv) -> Re
     let plan = ConvPlan::new(problem, reading.source, binder.machine().choice())
         .map_err(|error| binder.unsupported(step, error))?;
     let norm = fused.batch_norm.as_ref().map(|norm| binder.fold(step, norm, fused.bias)).transpose()?;
-    let packed = binder.packed(step, weight, plan.packing(), norm)?;
-    let (algorithm, scratch) = (plan.algorithm(), plan.scratch_len(binder.threads()));
+    let weights = binder.weights(step, weight, plan.packing(), norm)?;
+    let (algorithm, scratch) = (plan.algorithm(), weights.len() + plan.scratch_len(binder.threads()));
     let rows = binder.rows(x);
     let (bias, add, folded) = (fused.bias, fused.add, fused.batch_norm.is_some());
     let (affine, activation) = (reading.affine, fused.activation.map(kernel_activation));
     Ok(Bound::new(move |cx| {
-        let entry = &cx.packed[packed];
-        let bias = if folded { Some(&entry.bias[..]) } else { bias.map(|slot| cx.read(slot)) };
+        let (packed, scratch) = weights.of(cx);
+        let bias = if folded { Some(weights.bias(cx)) } else { bias.map(|slot| cx.read(slot)) };
         let epilogue =
             Epilogue { bias, add: add.map(|slot| cx.read(slot)), activation, ..Epilogue::default() };
         let input = batch(cx, x, rows, affine.as_ref());
-        plan.forward(cx.machine, input, &entry.weights, &epilogue, cx.write(y), cx.scratch());
+        plan.forward(cx.machine, input, packed, &epilogue, cx.write(y), scratch);
     })
     .by(algorithm)
     .costs(problem.batch * problem.multiply_adds())
@@ -167,13 +168,14 @@ fn backwards(
     activation: Option<Activation>,
 ) -> Result<Bound, EngineError> {
     let plan = ConvInputGradientPlan::new(problem, binder.machine().choice());
-    let packed = binder.packed(step, weight, plan.packing(), None)?;
-    let (algorithm, scratch) = (plan.algorithm(), plan.scratch_len(binder.threads()));
+    let weights = binder.weights(step, weight, plan.packing(), None)?;
+    let (algorithm, scratch) = (plan.algorithm(), weights.len() + plan.scratch_len(binder.threads()));
     let rows = binder.rows(x);
     Ok(Bound::new(move |cx| {
         let epilogue = Epilogue { bias: bias.map(|slot| cx.read(slot)), activation, ..Epilogue::default() };
         let input = Batch::new(rows.of(cx), cx.read(x));
-        plan.run(cx.machine, input, &cx.packed[packed].weights, &epilogue, cx.write(y), cx.scratch());
+        let (packed, scratch) = weights.of(cx);
+        plan.run(cx.machine, input, packed, &epilogue, cx.write(y), scratch);
     })
     .by(algorithm)
     .costs(problem.batch * problem.multiply_adds())
@@ -202,7 +204,59 @@ pub(super) fn weight_gradient(
     .with_scratch(scratch))
 }
 
+/// Weights in the order of a plan, and who packs them.
+enum Weights {
+    /// The program, before its steps, once for each version of the state: which of the workspace's.
+    Ahead(usize),
+    /// The step itself, in its scratch: nobody else would read them before they change.
+    Here { packing: Packing, weight: Slot },
+}
+
+impl Weights {
+    /// How much of the step's scratch they take.
+    fn len(&self) -> usize {
+        match self {
+            Weights::Ahead(_) => 0,
+            Weights::Here { packing, .. } => packing.packed_len().next_multiple_of(LINE),
+        }
+    }
+
+    /// The packed weights, and the rest of the step's scratch.
+    fn of<'a>(&self, cx: &'a Context<'_>) -> (&'a [f32], &'a mut [f32]) {
+        match self {
+            Weights::Ahead(index) => (&cx.packed[*index].weights, cx.scratch()),
+            Weights::Here { packing, weight } => {
+                let (packed, scratch) = cx.scratch().split_at_mut(self.len());
+                packing.pack(cx.machine, cx.read(*weight), packed);
+                (packed, scratch)
+            }
+        }
+    }
+
+    /// The bias that a folded normalisation makes.
+    fn bias<'a>(&self, cx: &'a Context<'_>) -> &'a [f32] {
+        match self {
+            Weights::Ahead(index) => &cx.packed[*index].bias,
+            Weights::Here { .. } => &[],
+        }
+    }
+}
+
 impl Binder<'_> {
+    /// A parameter's weights in the order of `packing`, with a batch normalisation folded in.
+    fn weights(
+        &mut self,
+        step: &Step,
+        weight: Slot,
+        packing: Packing,
+        folded: Option<Fold>,
+    ) -> Result<Weights, EngineError> {
+        if folded.is_none() && self.packs_late(packing.packed_len()) {
+            return Ok(Weights::Here { packing, weight });
+        }
+        self.packed(step, weight, packing, folded).map(Weights::Ahead)
+    }
+
     /// The place of a parameter's weights in the order of `packing`, with a batch normalisation folded in.
     fn packed(
         &mut self,

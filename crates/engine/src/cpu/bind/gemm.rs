@@ -114,6 +114,9 @@ fn addend<'a>(cx: &'a Context<'_>, summand: Summand, out: &mut [f32], columns: u
 /// Packs B ahead of the call where it is a parameter: every call of a version of the state shares it.
 fn pack(binder: &mut Binder, plan: &GemmPlan, b: Slot, trans_b: bool) -> Option<usize> {
     let Home::Parameter(name) = binder.plan.values[b].home.clone() else { return None };
+    if binder.packs_late(plan.packed_len()) && !plan.shares_packing() {
+        return None;
+    }
     let GemmProblem { columns, depth, .. } = *plan.problem();
     let index =
         binder.workspace.packed_index(format!("{name} gemm {columns} x {depth} transposed {trans_b}"));

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{EngineError, State};
 use batch::Batch;
+use schedule::FEW_WEIGHTS;
 pub(crate) use schedule::{Stretch, Turn};
 use std::{fmt::Display, ops::Range, sync::Arc};
 use svertka_graph::{Op, Sizes, ValueId, op::Internal};
@@ -113,6 +114,7 @@ impl Plan {
             batch: &batch,
             threads: workspace.machine().threads.count(),
             workspace,
+            packs_late: self.steps.iter().any(|step| step.backward),
             packers: Vec::new(),
         };
         let mut turns = schedule::schedule(&binder);
@@ -189,6 +191,8 @@ pub(crate) struct Binder<'a> {
     workspace: &'a mut Workspace,
     /// How many threads a step works on.
     threads: usize,
+    /// Weights change with every step, and every step runs once.
+    packs_late: bool,
     packers: Vec<Packer>,
 }
 
@@ -224,6 +228,7 @@ impl<'a> Binder<'a> {
             batch: &batch,
             workspace: &mut *self.workspace,
             threads: 1,
+            packs_late: false,
             packers: std::mem::take(&mut self.packers),
         };
         for &index in &stretch.steps {
@@ -401,6 +406,12 @@ impl<'a> Binder<'a> {
     /// Whether anybody reads the slot.
     fn wanted(&self, slot: Slot) -> bool {
         matches!(self.plan.values[slot].home, Home::Gradient(_)) || self.plan.uses(slot) > 0
+    }
+
+    /// Whether a step packs weights of this length itself. Weights that change with every step gain nothing from being kept,
+    /// and many of them take much memory; few are packed once for all pieces of a batch.
+    fn packs_late(&self, len: usize) -> bool {
+        self.packs_late && len > FEW_WEIGHTS
     }
 
     fn machine(&self) -> &Machine {

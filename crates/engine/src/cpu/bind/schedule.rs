@@ -16,7 +16,7 @@ use svertka_graph::{Op, op::Internal};
 /// A step takes the batch in pieces if it reads and writes at most so many f32 per row.
 const SMALL_ROW: usize = 16 * 1024;
 /// ... and reads at most so many weights, so that all of them stay in a second-level cache.
-const FEW_WEIGHTS: usize = 64 * 1024;
+pub(super) const FEW_WEIGHTS: usize = 64 * 1024;
 /// What the widest step of a stretch reads and writes per piece, in f32: what two neighbouring steps hand over stays in the
 /// caches, and a kernel has rows enough to fill its blocks.
 const PIECE: usize = 256 * 1024;
