@@ -1,6 +1,12 @@
 use super::{
-    Choice, ConvError, ConvProblem, Pictures, Source, correlation::Correlation, depthwise, direct::Layer,
-    pack::Packing, rows::RowReader, weight_sums::WeightSums, winograd::Winograd,
+    Choice, ConvError, ConvProblem, Pictures, Source,
+    correlation::Correlation,
+    depthwise,
+    direct::Layer,
+    pack::Packing,
+    rows::RowReader,
+    weight_sums::WeightSums,
+    winograd::{Winograd, WinogradWeightSums},
 };
 use crate::{
     Machine,
@@ -230,6 +236,7 @@ pub struct ConvWeightGradientPlan {
 enum WeightGradientAlgorithm {
     Depthwise(depthwise::WeightSums),
     Direct(WeightSums),
+    Winograd(WinogradWeightSums),
 }
 
 impl ConvWeightGradientPlan {
@@ -241,6 +248,8 @@ impl ConvWeightGradientPlan {
         let reader = RowReader::new(&problem, source)?;
         let algorithm = if problem.is_depthwise() {
             WeightGradientAlgorithm::Depthwise(depthwise::WeightSums::new(&problem, reader, choice.isa))
+        } else if let Some(sums) = WinogradWeightSums::choose(&problem, reader, choice) {
+            WeightGradientAlgorithm::Winograd(sums)
         } else {
             WeightGradientAlgorithm::Direct(WeightSums::new(&problem, reader, choice.isa))
         };
@@ -252,6 +261,7 @@ impl ConvWeightGradientPlan {
         match self.algorithm {
             WeightGradientAlgorithm::Depthwise(_) => DEPTHWISE,
             WeightGradientAlgorithm::Direct(_) => DIRECT,
+            WeightGradientAlgorithm::Winograd(_) => WINOGRAD,
         }
     }
 
@@ -260,6 +270,7 @@ impl ConvWeightGradientPlan {
         match &self.algorithm {
             WeightGradientAlgorithm::Depthwise(sums) => sums.scratch_len(threads),
             WeightGradientAlgorithm::Direct(sums) => sums.scratch_len(threads),
+            WeightGradientAlgorithm::Winograd(sums) => sums.scratch_len(threads),
         }
     }
 
@@ -284,6 +295,7 @@ impl ConvWeightGradientPlan {
         match &self.algorithm {
             WeightGradientAlgorithm::Depthwise(sums) => sums.run(machine, x, dy, dw, store, scratch),
             WeightGradientAlgorithm::Direct(sums) => sums.run(machine, x, dy, dw, store, scratch),
+            WeightGradientAlgorithm::Winograd(sums) => sums.run(machine, x, dy, dw, store, scratch),
         }
     }
 }

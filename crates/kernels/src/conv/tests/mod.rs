@@ -74,6 +74,24 @@ fn nan_and_infinities_stay_in_the_tiles_that_read_them() {
     }
 }
 
+/// In the gradient of the weights a special value reaches at least the taps of the twin, and at most all taps of their pairs
+/// of channels.
+#[test]
+fn nan_and_infinities_stay_with_the_weights_of_their_channels() {
+    let mut all = Cases::default();
+    for (case, special) in tile_cases().flat_map(|case| [(case, f32::NAN), (case, f32::INFINITY)]) {
+        let case = case.plain().with_special(special);
+        let actual = case.run(Pass::WeightGradient, Isa::detect(), 2);
+        let expected = case.expected(Pass::WeightGradient, |x| x);
+        let holds = actual.chunks(9).zip(expected.chunks(9)).all(|(actual, expected)| {
+            let reached = expected.iter().any(|value| !value.is_finite());
+            let mut taps = actual.iter().zip(expected);
+            taps.all(|(actual, expected)| if actual.is_finite() { expected.is_finite() } else { reached })
+        });
+        all.expect(holds, || format!("{special} {case:?}"));
+    }
+}
+
 #[test]
 fn what_the_output_held_is_not_read_unless_it_accumulates() {
     for (case, pass) in cases().step_by(3).flat_map(|case| PASSES.map(|pass| (case, pass))) {

@@ -21,9 +21,12 @@ mod forward;
 mod layer;
 mod tiles;
 pub(super) mod transform;
+mod weight_gradient;
+mod weight_sums;
 mod weights;
 
 pub(super) use layer::Winograd;
+pub(super) use weight_sums::WeightSums as WinogradWeightSums;
 
 /// Matrices of a product: one for each pair of points.
 const MATRICES: usize = transform::POINTS * transform::POINTS;
