@@ -77,6 +77,16 @@ fn training_fuses_batch_norm_add_and_activation_in_both_directions() {
     assert_lacks(&plan, &[": Relu", "ActivationGradient"]);
 }
 
+/// Reading x twice is all that the gradient of batch norm + activation does: the activation is computed again.
+#[test]
+fn the_gradient_of_an_activation_behind_batch_norm_does_not_read_its_output() {
+    let plan = training(&residual().unwrap());
+    let line =
+        |end: &str| plan.lines().find(|line| line.contains("batch norm gradient") && line.contains(end));
+    assert!(line(", bn1.bias").is_some(), "{plan}");
+    assert!(line(", bn2.bias").is_none(), "behind an addition the output is read\n{plan}");
+}
+
 #[test]
 fn softmax_cross_entropy_and_its_gradient_are_one_step() {
     let plan = training(&residual().unwrap());

@@ -27,7 +27,7 @@ fn a_training_step_of_resnet18_is_placed_close_to_its_lower_bound() {
     let mut workspace = Workspace::new(Machine::new(2));
     let cost = plan.bind(&Sizes::batch(16), &state, &mut workspace).unwrap().cost();
     // Every activation that a gradient reads is alive at the end of `forward`: at least the outputs of 20 convolutions.
-    assert!(cost.scratch_lower_bound > 300 << 20, "{cost:?}");
+    assert!(cost.scratch_lower_bound > 250 << 20, "{cost:?}");
     assert!(cost.scratch_bytes as f64 <= SLACK * cost.scratch_lower_bound as f64, "{cost:?}");
 }
 

@@ -104,14 +104,16 @@ pub(crate) struct FusedNorm {
     pub(crate) activation: Option<Activation>,
 }
 
-/// The gradient of [`FusedNorm`]. Inputs: x, dy, scale, mean, inverse deviation or var, and with an activation its y (or,
-/// where its gradient reads its input, the norm's bias). Outputs: dx, dscale, dbias, [dadd].
+/// The gradient of [`FusedNorm`]. Inputs: x, dy, scale, mean, inverse deviation or var, and with an activation its y or
+/// the norm's bias. Outputs: dx, dscale, dbias, [dadd].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct FusedNormGradient {
     /// `Some(epsilon)`: by fixed statistics.
     pub(crate) frozen: Option<f32>,
     /// The activation behind.
     pub(crate) activation: Option<Activation>,
+    /// The activation's y is read; else it is computed again from x.
+    pub(crate) reads_output: bool,
     /// Also puts out the gradient behind the activation, for the other summand.
     pub(crate) add: bool,
 }

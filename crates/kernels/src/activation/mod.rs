@@ -1,11 +1,13 @@
 //! Functions of one value that stand between layers, named and defined as in ONNX.
 
+mod function;
 pub(crate) mod math;
 pub mod reference;
 
 use crate::Machine;
 use crate::simd::Lanes;
 use crate::vector::{Map, map_in_place, map_into};
+pub(crate) use function::{AnyFunction, Clipped, Function, Identity, Rectifier};
 
 /// A function applied to every value alone. NaN stays NaN.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,13 +1,14 @@
+use super::pass::{Operands, Rule};
 use super::{BatchNorm, Inputs};
 use crate::Machine;
-use crate::activation::{Activation, Reads};
+use crate::activation::{Activation, AnyFunction, Clipped, Function, Identity, Reads, Rectifier};
 use crate::simd::Lanes;
-use crate::vector::{ChannelMap, ChannelTerms, map_channels, sum_channels};
 
 /// The output of [`BatchNorm::normalise_into`] and its gradient.
 #[derive(Clone, Copy, Debug)]
 pub struct OutputGradient<'a> {
-    /// `[rows, pixels, C]`; read only where the activation's gradient reads the output, else it may be empty.
+    /// `[rows, pixels, C]`. Empty: what the activation's gradient needs is computed again from x, which costs less than
+    /// reading y; only behind an addition it has to be there, where the activation's gradient reads the output.
     pub y: &'a [f32],
     /// `[rows, pixels, C]`.
     pub dy: &'a [f32],
@@ -16,7 +17,8 @@ pub struct OutputGradient<'a> {
 /// What the gradient writes.
 #[derive(Debug)]
 pub struct Gradients<'a> {
-    /// With respect to x `[rows, pixels, C]`, overwritten; `None` where nobody needs it.
+    /// With respect to x `[rows, pixels, C]`, overwritten; `None` where nobody needs it. Where [`Inputs::x`] is empty, it
+    /// holds x before.
     pub dx: Option<&'a mut [f32]>,
     /// With respect to the residual `[rows, pixels, C]`, overwritten; `None` where nobody needs it.
     pub dresidual: Option<&'a mut [f32]>,
@@ -34,7 +36,8 @@ impl BatchNorm {
     /// statistics `scale inv_std dz`.
     ///
     /// # Panics
-    /// If a slice is shorter than its shape, or `scratch` than [`scratch_len`](Self::scratch_len).
+    /// If a slice is shorter than its shape, or `scratch` than [`scratch_len`](Self::scratch_len); if `dresidual` is
+    /// wanted behind an activation whose operand, y or the residual, is missing.
     pub fn gradient_into(
         &self,
         machine: &Machine,
@@ -44,121 +47,167 @@ impl BatchNorm {
         gradients: Gradients<'_>,
         scratch: &mut [f32],
     ) {
-        let (len, params) = (self.len(rows), inputs.params());
-        let x = &inputs.x[..len];
-        let (mut gate, mut source) = Gate::new(self.activation, inputs, output);
-        let mut dy = &output.dy[..len];
-        if let Some(dresidual) = gradients.dresidual {
-            let dresidual = &mut dresidual[..len];
-            map_channels(machine, dresidual, Some(dy), [x, &source[..len]], params, gate);
-            (gate, dy) = (Gate { activation: None, residual: false }, dresidual);
-            source = dy;
+        let call = Call { norm: self, machine, len: self.len(rows), inputs, dy: output.dy, scratch };
+        let y = Some(output.y).filter(|y| !y.is_empty());
+        let saved = match self.activation.map(Activation::gradient_reads) {
+            None => None,
+            Some(Reads::Output) => y,
+            Some(Reads::Input) => inputs.residual,
+        };
+        match self.activation {
+            None => call.run(gradients, saved, Identity),
+            Some(Activation::Relu) => call.run(gradients, saved, Rectifier),
+            Some(Activation::Clip { min, max }) => call.run(gradients, saved, Clipped { min, max }),
+            Some(other) => call.run(gradients, saved, AnyFunction(other)),
         }
-        let inputs = [dy, x, &source[..len]];
-        let (means, scratch) = scratch.split_at_mut(2 * self.channels);
-        let (mean_dz, mean_product) = means.split_at_mut(self.channels);
-        let weight = if self.frozen { 0.0 } else { 1.0 / (rows * self.pixels) as f64 };
-        sum_channels(machine, self.channels, inputs, params, scratch, gate, |c, [dz, product]| {
-            gradients.dbias[c] += dz as f32;
-            gradients.dscale[c] += product as f32;
+    }
+}
+
+struct Call<'a> {
+    norm: &'a BatchNorm,
+    machine: &'a Machine,
+    /// Values of the rows present.
+    len: usize,
+    inputs: &'a Inputs<'a>,
+    dy: &'a [f32],
+    scratch: &'a mut [f32],
+}
+
+impl Call<'_> {
+    fn run<F: Function>(mut self, mut gradients: Gradients<'_>, saved: Option<&[f32]>, function: F) {
+        let (len, gate) = (self.len, Gate::<F, false>(function));
+        let (dy, saved) = (&self.dy[..len], saved.map(|saved| &saved[..len]));
+        if let Some(dresidual) = gradients.dresidual.take() {
+            let dresidual = &mut dresidual[..len];
+            let saved = saved.or(function.activation().is_none().then_some(dy));
+            assert!(saved.is_some(), "an activation behind an addition has its operand");
+            self.sum(&mut gradients, dresidual, [None, Some(dy), saved], Gate::<F, true>(function));
+            return self.write(gradients.dx, [None, Some(dresidual)], Gate::<_, false>(Identity));
+        }
+        if saved.is_some() {
+            self.sum(&mut gradients, &mut [], [None, Some(dy), saved], gate);
+            self.write(gradients.dx, [None, Some(dy), saved], gate);
+        } else {
+            self.sum(&mut gradients, &mut [], [None, Some(dy)], gate);
+            self.write(gradients.dx, [None, Some(dy)], gate);
+        }
+    }
+
+    /// First pass: the sums of dz and dz (x - mean), of which `scratch` keeps the means; x takes the first place of `sources`.
+    fn sum<F: Function, const K: usize, const STORES: bool>(
+        &mut self,
+        gradients: &mut Gradients<'_>,
+        out: &mut [f32],
+        sources: [Option<&[f32]>; K],
+        gate: Gate<F, STORES>,
+    ) where
+        Gate<F, STORES>: Rule<K, 4, 2>,
+    {
+        let Gradients { dx, dscale, dbias, .. } = gradients;
+        let (pixels, channels) = (self.len / self.norm.channels, self.norm.channels);
+        let x = if self.inputs.x.is_empty() { dx.as_deref().unwrap_or(&[]) } else { self.inputs.x };
+        let mut inputs = sources;
+        inputs[0] = Some(&x[..self.len]);
+        let (means, scratch) = self.scratch.split_at_mut(2 * channels);
+        let (mean_dz, mean_product) = means.split_at_mut(channels);
+        let (inv_std, params) = (self.inputs.inv_std, self.inputs.params());
+        let weight = if self.norm.frozen { 0.0 } else { 1.0 / pixels as f64 };
+        let operands = Operands { out, inputs, params, pixels, channels };
+        operands.sum(self.machine, scratch, gate, |c, [dz, product]| {
+            let product = product * f64::from(inv_std[c]);
+            dbias[c] += dz as f32;
+            dscale[c] += product as f32;
             mean_dz[c] = (dz * weight) as f32;
             mean_product[c] = (product * weight) as f32;
         });
-        if let Some(dx) = gradients.dx {
-            let [mean, inv_std, scale, bias] = params;
-            let params = [mean, inv_std, scale, bias, mean_dz, mean_product];
-            map_channels(machine, &mut dx[..len], Some(dy), [x, inputs[2]], params, InputGradient(gate));
-        }
+    }
+
+    /// Second pass: dx; x takes the first place of `sources`, unless dx holds it.
+    fn write<F: Function, const K: usize>(
+        &self,
+        dx: Option<&mut [f32]>,
+        sources: [Option<&[f32]>; K],
+        gate: Gate<F, false>,
+    ) where
+        InputGradient<F>: Rule<K, 6, 0>,
+    {
+        let Some(dx) = dx else { return };
+        let channels = self.norm.channels;
+        let mut inputs = sources;
+        inputs[0] = (!self.inputs.x.is_empty()).then(|| &self.inputs.x[..self.len]);
+        let (mean_dz, mean_product) = self.scratch.split_at(channels);
+        let [mean, inv_std, scale, bias] = self.inputs.params();
+        let params = [mean, inv_std, scale, bias, mean_dz, mean_product];
+        let (out, pixels) = (&mut dx[..self.len], self.len / channels);
+        Operands { out, inputs, params, pixels, channels }.map(self.machine, InputGradient(gate));
     }
 }
 
-/// How the gradient before the activation follows from dy, x and a third array, `source`.
+/// How the gradient before the activation, `dz`, follows from x, dy and what a third input holds, if there is one: the
+/// output, or (where the activation's gradient reads its input) the residual. It stores dz, or not.
 #[derive(Clone, Copy)]
-struct Gate {
-    activation: Option<Activation>,
-    /// `source` is the residual, which belongs to the activation's input.
-    residual: bool,
-}
+struct Gate<F, const STORES: bool>(F);
 
-impl Gate {
-    /// The gate and its source: y, the residual, or (where it needs neither) dy in their place.
-    fn new<'a>(
-        activation: Option<Activation>,
-        inputs: &Inputs<'a>,
-        output: OutputGradient<'a>,
-    ) -> (Self, &'a [f32]) {
-        let (residual, source) = match (activation.map(Activation::gradient_reads), inputs.residual) {
-            (Some(Reads::Output), _) => (false, output.y),
-            (Some(Reads::Input), Some(residual)) => (true, residual),
-            _ => (false, output.dy),
-        };
-        (Self { activation, residual }, source)
-    }
-
-    /// The gradient before the activation; `normalised` is `(x - mean) inv_std`.
+impl<F: Function, const STORES: bool> Gate<F, STORES> {
+    /// `dz`; `distance` is `x - mean`.
     #[inline(always)]
-    fn dz<L: Lanes>(
+    fn dz<L: Lanes, const K: usize>(
         self,
         lanes: L,
-        dy: L::Vector,
-        source: L::Vector,
-        normalised: L::Vector,
-        [scale, bias]: [L::Vector; 2],
+        inputs: [L::Vector; K],
+        distance: L::Vector,
+        [inv_std, scale, bias]: [L::Vector; 3],
     ) -> L::Vector {
-        let Some(activation) = self.activation else { return dy };
-        let saved = match activation.gradient_reads() {
-            Reads::Output => source,
-            Reads::Input if self.residual => lanes.add(lanes.mul_add(normalised, scale, bias), source),
-            Reads::Input => lanes.mul_add(normalised, scale, bias),
+        let (dy, third) = (inputs[1], inputs.get(2).copied());
+        let Some(activation) = self.0.activation() else { return dy };
+        let normalised = lanes.mul_add(distance, lanes.mul(scale, inv_std), bias);
+        let saved = match (activation.gradient_reads(), third) {
+            (Reads::Output, Some(y)) => y,
+            (Reads::Output, None) => activation.apply_register(lanes, normalised),
+            (Reads::Input, Some(residual)) => lanes.add(normalised, residual),
+            (Reads::Input, None) => normalised,
         };
         activation.gradient_register(lanes, saved, dy)
     }
 }
 
-impl ChannelMap<2, 4> for Gate {
+/// The terms `dz` and `dz (x - mean)`.
+impl<F: Function, const K: usize, const STORES: bool> Rule<K, 4, 2> for Gate<F, STORES> {
+    const STORES: bool = STORES;
+
     #[inline(always)]
     fn apply<L: Lanes>(
         self,
         lanes: L,
-        dy: L::Vector,
-        [x, source]: [L::Vector; 2],
+        inputs: [L::Vector; K],
         [mean, inv_std, scale, bias]: [L::Vector; 4],
-    ) -> L::Vector {
-        let normalised = lanes.mul(lanes.sub(x, mean), inv_std);
-        self.dz(lanes, dy, source, normalised, [scale, bias])
+        _: [L::Vector; K],
+    ) -> (L::Vector, [L::Vector; 2]) {
+        let distance = lanes.sub(inputs[0], mean);
+        let dz = self.dz(lanes, inputs, distance, [inv_std, scale, bias]);
+        (dz, [dz, lanes.mul(dz, distance)])
     }
 }
 
-impl ChannelTerms<3, 4, 2> for Gate {
-    #[inline(always)]
-    fn terms<L: Lanes>(
-        self,
-        lanes: L,
-        [dy, x, source]: [L::Vector; 3],
-        [mean, inv_std, scale, bias]: [L::Vector; 4],
-    ) -> [L::Vector; 2] {
-        let normalised = lanes.mul(lanes.sub(x, mean), inv_std);
-        let dz = self.dz(lanes, dy, source, normalised, [scale, bias]);
-        [dz, lanes.mul(dz, normalised)]
-    }
-}
-
-/// `scale inv_std (dz - mean dz - n mean (dz n))`.
+/// `scale inv_std (dz - mean dz - n mean (dz n))` with `n = (x - mean) inv_std`.
 #[derive(Clone, Copy)]
-struct InputGradient(Gate);
+struct InputGradient<F>(Gate<F, false>);
 
-impl ChannelMap<2, 6> for InputGradient {
+impl<F: Function, const K: usize> Rule<K, 6, 0> for InputGradient<F> {
+    const STORES: bool = true;
+
     #[inline(always)]
     fn apply<L: Lanes>(
         self,
         lanes: L,
-        dy: L::Vector,
-        [x, source]: [L::Vector; 2],
+        inputs: [L::Vector; K],
         [mean, inv_std, scale, bias, mean_dz, mean_product]: [L::Vector; 6],
-    ) -> L::Vector {
-        let normalised = lanes.mul(lanes.sub(x, mean), inv_std);
-        let dz = self.0.dz(lanes, dy, source, normalised, [scale, bias]);
-        let centred = lanes.sub(lanes.sub(dz, mean_dz), lanes.mul(normalised, mean_product));
-        lanes.mul(lanes.mul(scale, inv_std), centred)
+        _: [L::Vector; K],
+    ) -> (L::Vector, [L::Vector; 0]) {
+        let distance = lanes.sub(inputs[0], mean);
+        let dz = self.0.dz(lanes, inputs, distance, [inv_std, scale, bias]);
+        let slope = lanes.mul(inv_std, mean_product);
+        let centred = lanes.sub(lanes.sub(dz, mean_dz), lanes.mul(distance, slope));
+        (lanes.mul(lanes.mul(scale, inv_std), centred), [])
     }
 }

@@ -1,14 +1,15 @@
+use super::pass::{Operands, Rule};
 use super::{BatchNorm, BatchStatistics, Inputs, Running};
 use crate::Machine;
-use crate::activation::Activation;
+use crate::activation::{Activation, AnyFunction, Clipped, Function, Identity, Rectifier};
 use crate::simd::Lanes;
-use crate::vector::{ChannelMap, ChannelTerms, map_channels, sum_channels};
 
 impl BatchNorm {
     /// Training, first half: the statistics of the rows present, into `saved` and `running`.
     ///
-    /// The mean comes first and the variance from distances to it, so that a large mean does not cancel a
-    /// small variance. One value per channel has no unbiased variance; its biased one, 0, enters `running`.
+    /// One pass: x is summed as distances to a block's first pixel, so that a large mean does not cancel a small
+    /// variance, and blocks are joined in f64. One value per channel has no unbiased variance; its biased one, 0,
+    /// enters `running`.
     ///
     /// # Panics
     /// If a slice is shorter than its shape, or `scratch` than [`scratch_len`](Self::scratch_len).
@@ -21,14 +22,18 @@ impl BatchNorm {
         running: Option<Running<'_>>,
         scratch: &mut [f32],
     ) {
-        let (channels, x) = (self.channels, &x[..self.len(rows)]);
-        let count = (rows * self.pixels) as f64;
+        let (channels, pixels) = (self.channels, rows * self.pixels);
         let (mean, inv_std) = (&mut saved.mean[..channels], &mut saved.inv_std[..channels]);
-        sum_channels(machine, channels, [x], [], scratch, Values, |c, [sum]| mean[c] = (sum / count) as f32);
+        let count = pixels as f64;
+        let inputs = [Some(&x[..self.len(rows)])];
+        let operands = Operands { out: &mut [], inputs, params: [], pixels, channels };
         let mut running = running;
-        sum_channels(machine, channels, [x], [mean], scratch, Distances, |c, [sum, squares]| {
-            // The rounding of the mean is corrected for.
-            let variance = (squares / count - (sum / count).powi(2)).max(0.0);
+        operands.sum(machine, scratch, Moments, |c, [sum, squares]| {
+            let centre = sum / count;
+            let variance = squares / count - centre * centre;
+            // Rounding may bring it below 0; a NaN stays.
+            let variance = if variance < 0.0 { 0.0 } else { variance };
+            mean[c] = centre as f32;
             inv_std[c] = (1.0 / (variance + f64::from(self.epsilon)).sqrt()) as f32;
             if let Some(running) = &mut running {
                 running.update(c, mean[c], variance * count / (count - 1.0).max(1.0));
@@ -41,12 +46,28 @@ impl BatchNorm {
     /// # Panics
     /// If a slice is shorter than its shape.
     pub fn normalise_into(&self, machine: &Machine, rows: usize, inputs: &Inputs<'_>, y: &mut [f32]) {
-        let (len, map) = (self.len(rows), Normalise(self.activation));
+        let len = self.len(rows);
         let (y, x) = (&mut y[..len], Some(&inputs.x[..len]));
-        let params = inputs.params();
         match inputs.residual {
-            Some(residual) => map_channels(machine, y, x, [&residual[..len]], params, map),
-            None => map_channels(machine, y, x, [], params, map),
+            Some(residual) => self.normalise(machine, y, [x, Some(&residual[..len])], inputs.params()),
+            None => self.normalise(machine, y, [x], inputs.params()),
+        }
+    }
+
+    fn normalise<const K: usize>(
+        &self,
+        machine: &Machine,
+        out: &mut [f32],
+        inputs: [Option<&[f32]>; K],
+        params: [&[f32]; 4],
+    ) {
+        let (pixels, channels) = (out.len() / self.channels, self.channels);
+        let operands = Operands { out, inputs, params, pixels, channels };
+        match self.activation {
+            None => operands.map(machine, Normalise(Identity)),
+            Some(Activation::Relu) => operands.map(machine, Normalise(Rectifier)),
+            Some(Activation::Clip { min, max }) => operands.map(machine, Normalise(Clipped { min, max })),
+            Some(other) => operands.map(machine, Normalise(AnyFunction(other))),
         }
     }
 
@@ -116,82 +137,96 @@ impl ScaleShift<'_> {
     }
 
     fn apply(&self, machine: &Machine, x: Option<&[f32]>, y: &mut [f32]) {
-        let (params, map) = ([self.factor, self.shift], Scale(self.activation));
+        let channels = self.factor.len();
+        let (pixels, params, rule) = (y.len() / channels, [self.factor, self.shift], Scale(self.activation));
         match self.residual {
-            Some(residual) => map_channels(machine, y, x, [residual], params, map),
-            None => map_channels(machine, y, x, [], params, map),
+            Some(residual) => {
+                Operands { out: y, inputs: [x, Some(residual)], params, pixels, channels }.map(machine, rule);
+            }
+            None => Operands { out: y, inputs: [x], params, pixels, channels }.map(machine, rule),
         }
     }
 }
 
-/// The sum of x.
+/// The sums of x and of its square, in a block those of the distances to its first pixel.
 #[derive(Clone, Copy)]
-struct Values;
+struct Moments;
 
-impl ChannelTerms<1, 0, 1> for Values {
-    #[inline(always)]
-    fn terms<L: Lanes>(self, _: L, x: [L::Vector; 1], _: [L::Vector; 0]) -> [L::Vector; 1] {
-        x
-    }
-}
+impl Rule<1, 0, 2> for Moments {
+    const STORES: bool = false;
 
-/// The sums of `x - mean` and of its square.
-#[derive(Clone, Copy)]
-struct Distances;
-
-impl ChannelTerms<1, 1, 2> for Distances {
-    #[inline(always)]
-    fn terms<L: Lanes>(self, lanes: L, [x]: [L::Vector; 1], [mean]: [L::Vector; 1]) -> [L::Vector; 2] {
-        let distance = lanes.sub(x, mean);
-        [distance, lanes.mul(distance, distance)]
-    }
-}
-
-#[inline(always)]
-fn add_and_activate<L: Lanes, const K: usize>(
-    lanes: L,
-    mut y: L::Vector,
-    others: [L::Vector; K],
-    activation: Option<Activation>,
-) -> L::Vector {
-    for other in others {
-        y = lanes.add(y, other);
-    }
-    match activation {
-        Some(activation) => activation.apply_register(lanes, y),
-        None => y,
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Normalise(Option<Activation>);
-
-impl<const K: usize> ChannelMap<K, 4> for Normalise {
     #[inline(always)]
     fn apply<L: Lanes>(
         self,
         lanes: L,
-        x: L::Vector,
-        others: [L::Vector; K],
+        [x]: [L::Vector; 1],
+        _: [L::Vector; 0],
+        [first]: [L::Vector; 1],
+    ) -> (L::Vector, [L::Vector; 2]) {
+        let distance = lanes.sub(x, first);
+        (x, [distance, lanes.mul(distance, distance)])
+    }
+
+    #[inline(always)]
+    fn join(self, [distances, squares]: [f32; 2], [first]: [f32; 1], count: usize) -> [f64; 2] {
+        let (count, first) = (count as f64, f64::from(first));
+        let (distances, squares) = (f64::from(distances), f64::from(squares));
+        [count * first + distances, squares + first * (2.0 * distances + count * first)]
+    }
+}
+
+/// `f((x - mean) scale inv_std + bias [+ residual])`; in the same words the gradient computes it again.
+#[derive(Clone, Copy)]
+struct Normalise<F>(F);
+
+impl<F: Function, const K: usize> Rule<K, 4, 0> for Normalise<F> {
+    const STORES: bool = true;
+
+    #[inline(always)]
+    fn apply<L: Lanes>(
+        self,
+        lanes: L,
+        inputs: [L::Vector; K],
         [mean, inv_std, scale, bias]: [L::Vector; 4],
-    ) -> L::Vector {
-        let normalised = lanes.mul(lanes.sub(x, mean), inv_std);
-        add_and_activate(lanes, lanes.mul_add(normalised, scale, bias), others, self.0)
+        _: [L::Vector; K],
+    ) -> (L::Vector, [L::Vector; 0]) {
+        let distance = lanes.sub(inputs[0], mean);
+        let y = lanes.mul_add(distance, lanes.mul(scale, inv_std), bias);
+        (add_and_activate(lanes, y, inputs, self.0.activation()), [])
     }
 }
 
 #[derive(Clone, Copy)]
 struct Scale(Option<Activation>);
 
-impl<const K: usize> ChannelMap<K, 2> for Scale {
+impl<const K: usize> Rule<K, 2, 0> for Scale {
+    const STORES: bool = true;
+
     #[inline(always)]
     fn apply<L: Lanes>(
         self,
         lanes: L,
-        x: L::Vector,
-        others: [L::Vector; K],
+        inputs: [L::Vector; K],
         [factor, shift]: [L::Vector; 2],
-    ) -> L::Vector {
-        add_and_activate(lanes, lanes.mul_add(x, factor, shift), others, self.0)
+        _: [L::Vector; K],
+    ) -> (L::Vector, [L::Vector; 0]) {
+        (add_and_activate(lanes, lanes.mul_add(inputs[0], factor, shift), inputs, self.0), [])
+    }
+}
+
+/// Adds every input but the first, and activates.
+#[inline(always)]
+fn add_and_activate<L: Lanes, const K: usize>(
+    lanes: L,
+    mut y: L::Vector,
+    inputs: [L::Vector; K],
+    activation: Option<Activation>,
+) -> L::Vector {
+    for &other in &inputs[1..] {
+        y = lanes.add(y, other);
+    }
+    match activation {
+        Some(activation) => activation.apply_register(lanes, y),
+        None => y,
     }
 }

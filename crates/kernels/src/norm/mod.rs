@@ -5,6 +5,7 @@
 mod backward;
 mod forward;
 mod lrn;
+mod pass;
 pub mod reference;
 
 use crate::activation::Activation;
@@ -32,7 +33,7 @@ pub struct BatchNorm {
 /// What [`BatchNorm::normalise_into`] and its gradient read.
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a> {
-    /// `[rows, pixels, C]`.
+    /// `[rows, pixels, C]`; for the gradient it may be empty, see [`Gradients::dx`].
     pub x: &'a [f32],
     /// What is added before the activation, `[rows, pixels, C]`.
     pub residual: Option<&'a [f32]>,
@@ -123,7 +124,7 @@ impl BatchNorm {
 
     /// Scratch, in f32, of every call of this problem.
     pub fn scratch_len(&self) -> usize {
-        crate::vector::sum_channels_scratch(self.batch * self.pixels, self.channels, 2) + 2 * self.channels
+        pass::scratch_len(self.batch * self.pixels, self.channels, 2) + 2 * self.channels
     }
 }
 

@@ -122,12 +122,31 @@ fn run(case: &Case, values: &Values, machine: &Machine) -> [Vec<f32>; 7] {
         dbias: &mut dbias,
     };
     norm.gradient_into(machine, rows, &inputs, OutputGradient { y: &y, dy: &dy }, gradients, &mut scratch);
+    check_in_place(case, machine, inputs, OutputGradient { y: &y, dy: &dy }, &dx);
     dscale.iter_mut().for_each(|x| *x -= 1.0);
     dbias.iter_mut().for_each(|x| *x -= 2.0);
     if !case.residual {
         dresidual.fill(0.0);
     }
     [mean, inv_std, y, dx, dresidual, dscale, dbias]
+}
+
+/// The same dx in the place of x, and with y computed again where no residual hides it.
+fn check_in_place(
+    case: &Case,
+    machine: &Machine,
+    inputs: Inputs<'_>,
+    output: OutputGradient<'_>,
+    expected: &[f32],
+) {
+    let channels = case.norm.channels();
+    let (mut dx, mut scratch) = (inputs.x.to_vec(), vec![f32::NAN; case.norm.scratch_len()]);
+    let (mut dscale, mut dbias) = (vec![0.0; channels], vec![0.0; channels]);
+    let gradients = Gradients { dx: Some(&mut dx), dresidual: None, dscale: &mut dscale, dbias: &mut dbias };
+    let y = if case.residual { output.y } else { &[] };
+    let (inputs, output) = (Inputs { x: &[], ..inputs }, OutputGradient { y, ..output });
+    case.norm.gradient_into(machine, case.rows, &inputs, output, gradients, &mut scratch);
+    assert_eq!(dx, expected, "{case:?}");
 }
 
 #[test]
@@ -212,6 +231,48 @@ fn a_large_mean_does_not_swallow_a_small_variance() {
         let mut saved = BatchStatistics { mean: &mut mean, inv_std: &mut inv_std };
         norm.statistics_into(machine, 1, &narrow(&x), &mut saved, None, &mut scratch);
         inv_std
+    });
+}
+
+/// Blocks are summed as distances to their first pixel: here the worst choice.
+#[test]
+fn rare_large_values_do_not_spoil_the_statistics() {
+    let mut draw = Draw::new(10);
+    let norm = BatchNorm::new(1, 5_000, 3, 0.0).unwrap();
+    let large = |i: usize| if i.is_multiple_of(320) { 100.0 } else { 1.0 };
+    let x: Vec<f64> = draw
+        .normal(15_000)
+        .iter()
+        .enumerate()
+        .map(|(i, x)| f64::from((large(i % 5_000) * x) as f32))
+        .collect();
+    let expected = reference::statistics(&norm, &x);
+    let inv_std: Vec<f64> = expected.variance.iter().map(|variance| 1.0 / variance.sqrt()).collect();
+    let expected = [("mean", expected.mean), ("inv_std", inv_std)];
+    Cases::default().check_all(norm, &expected, TOLERANCE, |machine| {
+        let (mut mean, mut inv_std) = (vec![0.0; 3], vec![0.0; 3]);
+        let mut scratch = vec![0.0; norm.scratch_len()];
+        let mut saved = BatchStatistics { mean: &mut mean, inv_std: &mut inv_std };
+        let x = narrow(&channels_last(3, &x, 5_000));
+        norm.statistics_into(machine, 1, &x, &mut saved, None, &mut scratch);
+        [mean, inv_std]
+    });
+}
+
+/// Outputs larger than caches are stored past them.
+#[test]
+fn a_large_output_is_stored_whole() {
+    let (channels, pixels) = (16, (4 << 20) / 16 + 1);
+    let norm = BatchNorm::new(1, pixels, channels, 1e-5).unwrap();
+    let x: Vec<f32> = (0..norm.len(1)).map(|i| (i % 1013) as f32).collect();
+    let [zero, one] = [0.0, 1.0].map(|value| vec![value; channels]);
+    let inputs = Inputs { x: &x, residual: None, scale: &one, bias: &one, mean: &zero, inv_std: &one };
+    let expected: Vec<f64> = x.iter().map(|&x| f64::from(x) + 1.0).collect();
+    Cases::default().check(norm, &expected, 0.0, |machine| {
+        let mut y = vec![f32::NAN; x.len() + 7];
+        let start = y.as_ptr().align_offset(32);
+        norm.normalise_into(machine, 1, &inputs, &mut y[start..]);
+        y[start..start + x.len()].to_vec()
     });
 }
 

@@ -76,10 +76,9 @@ pub(super) fn gradient(
     let norm = problem(binder, step, x, fused.frozen.unwrap_or_default())?
         .with_activation(activation)
         .with_frozen_statistics(fused.frozen.is_some());
-    let reads_output = fused.activation.is_some_and(|activation| activation.gradient_reads_output());
-    let y = step.inputs.get(5).copied().filter(|_| reads_output);
-    // Read only where the activation's input is recomputed.
-    let bias = step.inputs.get(5).copied().filter(|_| !reads_output).unwrap_or(scale);
+    let y = step.inputs.get(5).copied().filter(|_| fused.reads_output);
+    // Read only where the activation's input is computed again.
+    let bias = step.inputs.get(5).copied().filter(|_| !fused.reads_output).unwrap_or(scale);
     let [dx, dscale, dbias] = [step.outputs[0], step.outputs[1], step.outputs[2]];
     let dx = binder.wanted(dx).then_some(dx);
     let dresidual = fused.add.then(|| step.outputs[3]);
@@ -98,8 +97,9 @@ pub(super) fn gradient(
         let (dscale_out, dbias_out) = (cx.write(dscale), cx.write(dbias));
         dscale_store.clear(cx, dscale_out);
         dbias_store.clear(cx, dbias_out);
+        let over_x = dx.is_some_and(|dx| cx.same(x, dx));
         let inputs = Inputs {
-            x: cx.read(x),
+            x: if over_x { &[] } else { cx.read(x) },
             residual: None,
             scale: cx.read(scale),
             bias: cx.read(bias),
@@ -115,7 +115,8 @@ pub(super) fn gradient(
         };
         norm.gradient_into(cx.machine, rows.of(cx), &inputs, output, gradients, scratch);
     })
-    .with_scratch(own + norm.channels()))
+    .with_scratch(own + norm.channels())
+    .in_place_of(&[0]))
 }
 
 fn lrn_problem(binder: &Binder, step: &Step, lrn: &op::Lrn) -> Result<Lrn, EngineError> {

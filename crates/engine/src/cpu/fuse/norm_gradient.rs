@@ -22,7 +22,8 @@ fn lift(step: &mut Step) {
         Kind::Op(Op::Internal(Internal::FrozenBatchNormGradient { epsilon })) => Some(epsilon),
         _ => return,
     };
-    step.kind = Kind::NormGradient(FusedNormGradient { frozen, activation: None, add: false });
+    step.kind =
+        Kind::NormGradient(FusedNormGradient { frozen, activation: None, reads_output: false, add: false });
 }
 
 /// Fuses the gradient of an activation, at `index`, with that of the normalisation it leads to; whether it did.
@@ -35,17 +36,21 @@ fn fuse(plan: &mut Plan, index: usize) -> bool {
         (step.inputs[0], step.inputs[1], step.outputs[0])
     };
     let Some(norm) = reader(plan, behind) else { return false };
-    // A gradient that reads the function's input has it recomputed from x and the norm's bias.
-    let last = if activation.gradient_reads_output() {
-        Some(saved)
-    } else {
-        bias_of(plan, saved, plan.steps[norm].inputs[0])
-    };
-    let Some(last) = last else { return false };
+    // Behind the normalisation itself, what the gradient reads is computed again from x and the norm's bias. An addition
+    // in between would have to be read as well, so the output is.
+    let x = plan.steps[norm].inputs[0];
+    let before =
+        if activation.gradient_reads_output() { input_of(plan, saved, activation) } else { Some(saved) };
+    let bias = before.and_then(|before| bias_of(plan, before, x));
+    let output = activation.gradient_reads_output().then_some(saved);
+    let (Some(last), reads_output) = (bias.or(output), bias.is_none()) else { return false };
     let add = plan.uses(behind) > 1;
     let mut fused = plan.steps.remove(norm);
     fused.kind = match fused.kind {
-        Kind::NormGradient(gradient) => Kind::NormGradient(gradient_with(gradient, activation, add)),
+        Kind::NormGradient(gradient) => {
+            let activation = Some(activation);
+            Kind::NormGradient(FusedNormGradient { activation, reads_output, add, ..gradient })
+        }
         other => other,
     };
     fused.inputs[1] = dy;
@@ -53,10 +58,6 @@ fn fuse(plan: &mut Plan, index: usize) -> bool {
     fused.outputs.extend(add.then_some(behind));
     plan.steps[index] = fused;
     true
-}
-
-fn gradient_with(gradient: FusedNormGradient, activation: Activation, add: bool) -> FusedNormGradient {
-    FusedNormGradient { activation: Some(activation), add, ..gradient }
 }
 
 /// The normalisation's gradient that reads `slot` as its dy, if exactly one does and nothing is fused into it yet.
@@ -67,6 +68,12 @@ fn reader(plan: &Plan, slot: Slot) -> Option<usize> {
     };
     let mut found = (0..plan.steps.len()).filter(|&index| reads(&plan.steps[index]));
     found.next().filter(|_| found.next().is_none())
+}
+
+/// The input of the activation that puts out `slot`.
+fn input_of(plan: &Plan, slot: Slot, activation: Activation) -> Option<Slot> {
+    let step = &plan.steps[plan.producer(slot)?];
+    (step.kind == Kind::Op(Op::Activation(activation))).then(|| step.inputs[0])
 }
 
 /// The bias of the normalisation of `x` that puts out `slot`.
