@@ -8,7 +8,7 @@
 
 use crate::{
     Machine, SharedMut,
-    simd::{Kernel, Lanes},
+    simd::{Kernel, Lanes, end_streams, prefetch},
     vector::{CHUNK, load, store},
 };
 use std::ops::Range;
@@ -146,10 +146,10 @@ impl<const K: usize, const P: usize> Shared<'_, K, P> {
 
     /// Asks for `count` values from `at` on of every input, which may lie behind its end.
     #[inline(always)]
-    fn prefetch<L: Lanes>(&self, lanes: L, at: usize, count: usize) {
+    fn prefetch_inputs(&self, at: usize, count: usize) {
         for k in 0..K {
             for line in (0..count).step_by(LINE) {
-                lanes.prefetch(self.input(k).wrapping_add(at + line));
+                prefetch(self.input(k).wrapping_add(at + line));
             }
         }
     }
@@ -234,7 +234,7 @@ impl<const K: usize, const P: usize, const S: usize, R: Rule<K, P, S>> Kernel fo
             }
         }
         if streams {
-            lanes.fence();
+            end_streams();
         }
     }
 }
@@ -262,7 +262,7 @@ impl<const K: usize, const P: usize, const S: usize, R: Rule<K, P, S>> Task<'_, 
         }
         for pixel in block.clone() {
             if S > 0 {
-                shared.prefetch(lanes, (pixel + BLOCK_PIXELS) * shared.channels + channel, V * L::COUNT);
+                shared.prefetch_inputs((pixel + BLOCK_PIXELS) * shared.channels + channel, V * L::COUNT);
             }
             for v in 0..V {
                 let at = pixel * shared.channels + channel + v * L::COUNT;
