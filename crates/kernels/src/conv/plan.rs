@@ -28,7 +28,7 @@ pub struct ConvPlan {
 #[derive(Clone, Debug)]
 enum ForwardAlgorithm {
     Depthwise(depthwise::Layer),
-    Direct(Layer),
+    Direct(Box<Layer>),
     Winograd(Winograd),
 }
 
@@ -48,14 +48,14 @@ impl ConvPlan {
         let winograd = Winograd::choose(problem.batch, &correlation, reader, &packing, choice);
         let algorithm = match winograd {
             Some(winograd) => ForwardAlgorithm::Winograd(winograd),
-            None => ForwardAlgorithm::Direct(Layer::new(
+            None => ForwardAlgorithm::Direct(Box::new(Layer::new(
                 problem.batch,
                 correlation,
                 reader,
                 &packing,
                 [0, 0],
                 choice.isa,
-            )),
+            ))),
         };
         Ok(Self { problem, reader, packing, algorithm })
     }
