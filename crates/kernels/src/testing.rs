@@ -53,6 +53,16 @@ pub(crate) fn widen(x: &[f32]) -> Vec<f64> {
     x.iter().map(|&x| f64::from(x)).collect()
 }
 
+/// What `write` makes of `values` where they start at a cache line, as they do in an arena.
+pub(crate) fn aligned(values: &[f32], write: impl FnOnce(&mut [f32])) -> Vec<f32> {
+    let mut room = vec![0.0; values.len() + 16];
+    let start = room.as_ptr().align_offset(64);
+    let out = &mut room[start..start + values.len()];
+    out.copy_from_slice(values);
+    write(out);
+    out.to_vec()
+}
+
 /// `[N, C, pixels]` as `[N, pixels, C]`.
 pub(crate) fn channels_last<T: Copy>(channels: usize, x: &[T], pixels: usize) -> Vec<T> {
     let plane = channels * pixels;

@@ -130,6 +130,20 @@ impl Blocks {
             .collect()
     }
 
+    /// The rows of x under a block as they lie in memory, to be fetched ahead; none where there is no simple answer.
+    pub(super) fn rows_in_memory<'a>(&self, x: Pictures<'a>, block: &Block) -> &'a [f32] {
+        let [vertical, columns] = self.axes;
+        if !self.reader.is_channels_last() || self.columns < columns.output {
+            return &[];
+        }
+        let (first, height) = (vertical.position(block.rows.start), self.reader.height() as isize);
+        let last = first + vertical.span(block.rows.len()) as isize;
+        let offset = |n: usize, row: isize| {
+            n * self.reader.picture_len() + row.clamp(0, height) as usize * self.reader.row_len()
+        };
+        x.values.get(offset(block.pictures.start, first)..offset(block.pictures.end - 1, last)).unwrap_or(&[])
+    }
+
     /// The first operand of a block, copied into `scratch` where that is needed.
     #[inline(always)]
     pub(super) fn read(&self, x: Pictures<'_>, block: &Block, scratch: &mut [f32]) -> *const f32 {

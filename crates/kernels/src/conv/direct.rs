@@ -24,8 +24,8 @@ use super::{
 };
 use crate::{
     Isa, Machine, SharedMut,
-    gemm::{Finish, MOST_ROWS, Panel, Panels, Runs, Sums, Walk, sum_tile, tiles},
-    simd::{Kernel, Lanes},
+    gemm::{Finish, MOST_ROWS, Panels, Rows, Runs, Sums, VECTORS, Walk, sum_tile_into, tile_rows, tiles},
+    simd::{Kernel, Lanes, end_streams, prefetch, prefetch_write},
 };
 use std::ops::Range;
 
@@ -36,6 +36,8 @@ const LIMITS: Limits = Limits { input: 64 * 1024, pixels: 256, enough_pixels: 48
 const CHUNK: usize = 256;
 /// How many tasks there are at least, where panels of output channels allow it.
 const TASKS: usize = 16;
+/// f32 of a cache line.
+const LINE: usize = 16;
 /// Panels of a task at least where rows are copied, so that the copy pays.
 const PANELS_PER_COPY: usize = 2;
 
@@ -53,9 +55,10 @@ pub(super) struct Layer {
     /// Offsets of the runs of operands from a pixel's first.
     runs: Vec<usize>,
     chunks: Vec<Chunk>,
-    /// For each pixel of the largest block, the offset of its first operand in x, and of its channels in y; then as many
-    /// more as a tile may ask for.
-    pixels: Vec<[usize; 2]>,
+    /// For each pixel of the largest block, the offset of its first operand in x; then as many more as a tile may ask for.
+    pixels: Vec<usize>,
+    /// Likewise, the offset of its channels in y.
+    places: Vec<usize>,
     isa: Isa,
 }
 
@@ -72,7 +75,9 @@ struct Chunk {
 fn cut_runs(offsets: &[usize], len: usize) -> (Vec<usize>, Vec<Chunk>) {
     if len <= CHUNK {
         let at_once = CHUNK / len.max(1);
-        let chunks = (0..offsets.len().div_ceil(at_once)).map(|index| part(index, at_once, offsets.len()));
+        // Where there are no taps, one empty chunk stores zeros.
+        let chunks =
+            (0..offsets.len().div_ceil(at_once).max(1)).map(|index| part(index, at_once, offsets.len()));
         return (offsets.to_vec(), chunks.map(|runs| Chunk { runs, depth: len }).collect());
     }
     let pieces = len.div_ceil(CHUNK);
@@ -99,7 +104,7 @@ impl Layer {
         let panels_at_once = (all * blocks.count(batch) / TASKS).clamp(fewest, all);
         let (offsets, run) = correlation.runs(blocks.row_len);
         let (runs, chunks) = cut_runs(&offsets, run);
-        let pixels = pixel_table(&correlation, &blocks);
+        let [pixels, places] = pixel_tables(&correlation, &blocks);
         Self {
             correlation,
             blocks,
@@ -110,6 +115,7 @@ impl Layer {
             runs,
             chunks,
             pixels,
+            places,
             isa,
         }
     }
@@ -132,10 +138,22 @@ impl Layer {
         let tasks = self.blocks.count(x.rows) * self.panel_blocks();
         let scratch = &mut scratch[..self.scratch_len() * machine.threads.count()];
         let weights = &weights[self.weights_start..];
+        let finish = &finish.streaming(y, self.correlation.outputs);
         let y = SharedMut::new(y);
         machine.threads.run_with_scratch(tasks, scratch, |index, scratch| {
             self.isa.run(Task { layer: self, x, weights, finish, y, index, scratch });
         });
+    }
+
+    /// What the task that is done with the first of `blocks` fetches for the last, over `panels` panels.
+    fn ahead<'a>(&self, x: Pictures<'a>, blocks: Range<usize>, panels: usize) -> Ahead<'a> {
+        let wanted = !blocks.is_empty() && blocks.end < self.blocks.count(x.rows);
+        let rest = match wanted {
+            true => self.blocks.rows_in_memory(x, &self.blocks.block(blocks.end, x.rows)),
+            false => &[],
+        };
+        let tiles = panels * self.blocks.most_pixels().div_ceil(tile_rows(VECTORS));
+        Ahead { rest, step: rest.len().div_ceil(tiles).next_multiple_of(LINE) }
     }
 
     fn all_panels(&self) -> usize {
@@ -155,20 +173,21 @@ impl Layer {
     }
 }
 
-fn pixel_table(correlation: &Correlation, blocks: &Blocks) -> Vec<[usize; 2]> {
+/// The tables of a layer's pixels and places.
+fn pixel_tables(correlation: &Correlation, blocks: &Blocks) -> [Vec<usize>; 2] {
     let [rows, columns] = correlation.axes;
     let channels = correlation.out_channels();
-    let mut table = Vec::with_capacity(blocks.most_pixels());
+    let [mut pixels, mut places] = [(); 2].map(|()| Vec::with_capacity(blocks.most_pixels() + MOST_ROWS));
     for (at, x) in blocks.row_offsets().into_iter().enumerate() {
         let (picture, row) = (at / blocks.rows, at % blocks.rows);
         let y = (picture * rows.result + row * rows.step) * columns.result;
-        table.extend(
-            (0..blocks.columns)
-                .map(|column| [x + column * blocks.pixel_step(), (y + column * columns.step) * channels]),
-        );
+        pixels.extend((0..blocks.columns).map(|column| x + column * blocks.pixel_step()));
+        places.extend((0..blocks.columns).map(|column| (y + column * columns.step) * channels));
     }
-    table.resize(table.len() + MOST_ROWS, [0; 2]);
-    table
+    [pixels, places].map(|mut table| {
+        table.resize(table.len() + MOST_ROWS, 0);
+        table
+    })
 }
 
 struct Task<'a> {
@@ -188,6 +207,9 @@ impl Kernel for Task<'_> {
     fn run<L: Lanes>(self, lanes: L) {
         let layer = self.layer;
         let (block, panels) = (self.index / layer.panel_blocks(), self.index % layer.panel_blocks());
+        let next = (self.index + 1) / layer.panel_blocks();
+        let panels = part(panels, layer.panels_at_once, layer.all_panels());
+        let mut ahead = layer.ahead(self.x, block..next, panels.len());
         let block = layer.blocks.block(block, self.x.rows);
         let (copied, sums) = self.scratch.split_at_mut(layer.blocks.scratch_len());
         let operands = Operands {
@@ -197,10 +219,32 @@ impl Kernel for Task<'_> {
             start: layer.place(&block),
             pixels: layer.blocks.pixels(&block),
         };
-        for index in part(panels, layer.panels_at_once, layer.all_panels()) {
+        for index in panels {
             // SAFETY: `x` and the table of pixels hold this block's operands; no other task has its pixels and panels.
-            unsafe { operands.run(lanes, index, self.weights, self.finish, sums) };
+            unsafe { operands.run(lanes, index, self.weights, self.finish, sums, &mut ahead) };
         }
+        if self.finish.stream {
+            end_streams();
+        }
+    }
+}
+
+/// The input of the next block, which is fetched a few lines at a time while this one is worked on: the machine foresees
+/// reads within the block only.
+struct Ahead<'a> {
+    rest: &'a [f32],
+    /// f32 per tile.
+    step: usize,
+}
+
+impl Ahead<'_> {
+    #[inline(always)]
+    fn fetch(&mut self) {
+        let (now, rest) = self.rest.split_at(self.step.min(self.rest.len()));
+        for at in (0..now.len()).step_by(LINE) {
+            prefetch(now.as_ptr().wrapping_add(at));
+        }
+        self.rest = rest;
     }
 }
 
@@ -231,70 +275,63 @@ impl Operands<'_> {
         weights: &[f32],
         finish: &Finish<'_>,
         sums: &mut [f32],
+        ahead: &mut Ahead<'_>,
     ) {
         let Layer { correlation, panels, .. } = self.layer;
         let (group, panel) = (index / panels.count(), panels.panel(index % panels.count()));
         let start = group * panels.len() + panels.at(panel, 0);
         let weights = &weights[start..start + panels.depth * panel.stride];
         let x = self.x.wrapping_add(group * correlation.inputs);
-        let sums = &mut sums[..self.pixels * panel.stride];
-        // SAFETY: the caller's contract; there are sums for every pixel.
-        unsafe {
-            self.sum(lanes, panel, x, weights, sums);
-            self.store(lanes, panel, group * correlation.outputs + panel.column, finish, sums);
-        }
-    }
-
-    /// # Safety
-    /// As [`run`](Self::run).
-    #[inline(always)]
-    unsafe fn sum<L: Lanes>(&self, lanes: L, panel: Panel, x: *const f32, weights: &[f32], sums: &mut [f32]) {
-        let mut weights = weights.as_ptr();
-        if self.layer.chunks.is_empty() {
-            sums.fill(0.0);
-        }
+        let channels = [group * correlation.outputs + panel.column, panel.width];
+        let (mut weights, plain) = (weights.as_ptr(), finish.is_plain());
+        let y = self.y.wrapping_add(self.start + channels[0]);
         for (index, chunk) in self.layer.chunks.iter().enumerate() {
             let walk = Walk { a_step: 1, b_step: panel.stride, depth: chunk.depth };
             let runs = Runs { offsets: &self.layer.runs[chunk.runs.clone()], walk };
+            let last = index + 1 == self.layer.chunks.len();
+            let direct = last && plain && panel.width == panel.stride;
             for tile in tiles(self.pixels, panel.vectors) {
-                let start = sums[tile.start * panel.stride..].as_mut_ptr();
-                let sums = Sums { start, begun: index > 0 };
+                let places = &self.layer.places[tile.clone()];
+                if last && !finish.stream {
+                    places.iter().for_each(|&place| prefetch_write(y.wrapping_add(place)));
+                }
+                let start = sums[tile.start * panel.stride..][..tile.len() * panel.stride].as_mut_ptr();
                 let pointers = &self.pointers(x, tile.start)[..tile.len()];
                 // SAFETY: the caller's contract; the chunks are together as long as the panel is deep.
-                unsafe { sum_tile(lanes, panel.vectors, pointers, weights, runs, sums) };
+                unsafe {
+                    let sums = Sums { start, begun: index > 0 };
+                    let rows = Rows { start: y, offsets: places, stream: finish.stream };
+                    let rows = direct.then_some(rows);
+                    sum_tile_into(lanes, panel.vectors, pointers, weights, runs, sums, rows);
+                    if last && !direct {
+                        let places = &self.places(tile.start, channels[0])[..tile.len()];
+                        finish.store(lanes, start, panel.vectors, self.y, places, channels);
+                    }
+                }
+                ahead.fetch();
             }
             weights = weights.wrapping_add(chunk.runs.len() * chunk.depth * panel.stride);
         }
     }
 
-    /// Stores the channels of a panel, the first of which is `channel`.
-    ///
-    /// # Safety
-    /// As [`run`](Self::run).
+    /// Where `channel` of the pixels from `first` on lies in y.
     #[inline(always)]
-    unsafe fn store<L: Lanes>(
-        &self,
-        lanes: L,
-        panel: Panel,
-        channel: usize,
-        finish: &Finish<'_>,
-        sums: &[f32],
-    ) {
-        let channels = [channel, panel.width];
-        for (sums, &[_, offset]) in sums.chunks_exact(panel.stride).zip(&self.layer.pixels) {
-            let place = [self.start + offset + channel];
-            // SAFETY: the caller's contract.
-            unsafe { finish.store(lanes, sums.as_ptr(), panel.vectors, self.y, &place, channels) };
+    fn places(&self, first: usize, channel: usize) -> [usize; MOST_ROWS] {
+        let offsets = &self.layer.places[first..first + MOST_ROWS];
+        let mut places = [self.start + channel; MOST_ROWS];
+        for row in 0..MOST_ROWS {
+            places[row] += offsets[row];
         }
+        places
     }
 
     /// Where the first operands lie of the pixels from `first` on.
     #[inline(always)]
     fn pointers(&self, x: *const f32, first: usize) -> [*const f32; MOST_ROWS] {
-        let pixels = &self.layer.pixels[first..first + MOST_ROWS];
+        let offsets = &self.layer.pixels[first..first + MOST_ROWS];
         let mut pointers = [x; MOST_ROWS];
         for row in 0..MOST_ROWS {
-            pointers[row] = x.wrapping_add(pixels[row][0]);
+            pointers[row] = x.wrapping_add(offsets[row]);
         }
         pointers
     }

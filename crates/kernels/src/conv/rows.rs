@@ -44,6 +44,16 @@ impl RowReader {
         self.source == Source::default()
     }
 
+    /// Rows lie in memory one after the other, without a border.
+    pub(super) fn is_channels_last(&self) -> bool {
+        self.source.layout == Layout::ChannelsLast && self.source.border.is_none()
+    }
+
+    /// Rows of a picture in memory.
+    pub(super) fn height(&self) -> usize {
+        self.picture[0]
+    }
+
     /// Elements of one picture in memory.
     pub(super) fn picture_len(&self) -> usize {
         self.picture[0] * self.picture[1] * self.channels

@@ -21,12 +21,23 @@ pub(crate) struct Finish<'a> {
     pub(crate) add: Option<&'a [f32]>,
     /// The function applied last.
     pub(crate) activation: Option<Activation>,
+    /// Whole vectors pass the caches by: y is so large that nothing of it would be found there.
+    pub(crate) stream: bool,
 }
+
+/// An output of so many f32 or more has left a third-level cache when it is read; in tests the small ones take this way.
+const STREAMED: usize = if cfg!(test) { 1024 } else { 4 * 1024 * 1024 };
 
 impl Finish<'_> {
     /// Stores sums as they are.
     pub(crate) const PLAIN: Self =
-        Self { alpha: 1.0, carry: None, beta: 1.0, bias: None, add: None, activation: None };
+        Self { alpha: 1.0, carry: None, beta: 1.0, bias: None, add: None, activation: None, stream: false };
+
+    /// The same, streaming where `y`, rows of whole lines of `columns` values, is large, aligned, and not read before.
+    pub(crate) fn streaming(self, y: &[f32], columns: usize) -> Self {
+        let aligned = y.as_ptr().addr().is_multiple_of(64) && columns.is_multiple_of(16);
+        Self { stream: y.len() >= STREAMED && self.carry.is_none() && aligned, ..self }
+    }
 
     pub(crate) fn is_plain(&self) -> bool {
         let Self { alpha, carry, bias, add, activation, .. } = self;
@@ -40,6 +51,7 @@ impl Finish<'_> {
     /// - `y` is writable, and nobody else's, for `width` values at each of `rows`; so is `self.add` readable.
     /// - `self.bias` has `column + width` values, and `width` is at most the columns of the tile.
     /// - `sums` is readable for all vectors of the tile.
+    /// - If `self.stream`, whole vectors are aligned in y.
     #[inline(always)]
     pub(crate) unsafe fn store<L: Lanes>(
         &self,
@@ -60,7 +72,11 @@ impl Finish<'_> {
                     let sum = lanes.load(sums.add((row * vectors + v) * L::COUNT));
                     let at = [start + skipped, column + skipped, count];
                     let value = if plain { sum } else { self.apply(lanes, sum, y, at) };
-                    store(lanes, y.add(start + skipped), value, count);
+                    if self.stream && count == L::COUNT {
+                        lanes.stream(y.add(start + skipped), value);
+                    } else {
+                        store(lanes, y.add(start + skipped), value, count);
+                    }
                 }
             }
         }

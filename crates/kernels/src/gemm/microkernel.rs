@@ -116,6 +116,15 @@ pub(crate) struct Sums {
     pub(crate) begun: bool,
 }
 
+/// The rows of an output, where the sums of a tile go when they are done: row `m` starts at `offsets[m]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub(crate) start: *mut f32,
+    pub(crate) offsets: &'a [usize],
+    /// Past the caches.
+    pub(crate) stream: bool,
+}
+
 /// Adds products to the sums of a tile of `a.len()` rows and `vectors` vectors.
 ///
 /// # Safety
@@ -132,29 +141,47 @@ pub(crate) unsafe fn sum_tile<L: Lanes>(
     sums: Sums,
 ) {
     // SAFETY: the caller's contract.
+    unsafe { sum_tile_into(lanes, vectors, a, b, runs, sums, None) }
+}
+
+/// [`sum_tile`], whose results go to `rows` instead, if there are any.
+///
+/// # Safety
+/// - As [`sum_tile`]; the rows are writable for all vectors of the tile, and aligned to vectors if they are streamed.
+#[inline(always)]
+pub(crate) unsafe fn sum_tile_into<L: Lanes>(
+    lanes: L,
+    vectors: usize,
+    a: &[*const f32],
+    b: *const f32,
+    runs: Runs<'_>,
+    sums: Sums,
+    rows: Option<Rows<'_>>,
+) {
+    // SAFETY: the caller's contract.
     unsafe {
         match (vectors, a.len()) {
-            (1, 1) => sum_runs::<L, 1, 1>(lanes, a, b, runs, sums),
-            (1, 2) => sum_runs::<L, 2, 1>(lanes, a, b, runs, sums),
-            (1, 3) => sum_runs::<L, 3, 1>(lanes, a, b, runs, sums),
-            (1, 4) => sum_runs::<L, 4, 1>(lanes, a, b, runs, sums),
-            (1, 5) => sum_runs::<L, 5, 1>(lanes, a, b, runs, sums),
-            (1, 6) => sum_runs::<L, 6, 1>(lanes, a, b, runs, sums),
-            (1, 7) => sum_runs::<L, 7, 1>(lanes, a, b, runs, sums),
-            (1, 8) => sum_runs::<L, 8, 1>(lanes, a, b, runs, sums),
-            (2, 1) => sum_runs::<L, 1, 2>(lanes, a, b, runs, sums),
-            (2, 2) => sum_runs::<L, 2, 2>(lanes, a, b, runs, sums),
-            (2, 3) => sum_runs::<L, 3, 2>(lanes, a, b, runs, sums),
-            (2, 4) => sum_runs::<L, 4, 2>(lanes, a, b, runs, sums),
-            (2, 5) => sum_runs::<L, 5, 2>(lanes, a, b, runs, sums),
-            (2, 6) => sum_runs::<L, 6, 2>(lanes, a, b, runs, sums),
+            (1, 1) => sum_runs::<L, 1, 1>(lanes, a, b, runs, sums, rows),
+            (1, 2) => sum_runs::<L, 2, 1>(lanes, a, b, runs, sums, rows),
+            (1, 3) => sum_runs::<L, 3, 1>(lanes, a, b, runs, sums, rows),
+            (1, 4) => sum_runs::<L, 4, 1>(lanes, a, b, runs, sums, rows),
+            (1, 5) => sum_runs::<L, 5, 1>(lanes, a, b, runs, sums, rows),
+            (1, 6) => sum_runs::<L, 6, 1>(lanes, a, b, runs, sums, rows),
+            (1, 7) => sum_runs::<L, 7, 1>(lanes, a, b, runs, sums, rows),
+            (1, 8) => sum_runs::<L, 8, 1>(lanes, a, b, runs, sums, rows),
+            (2, 1) => sum_runs::<L, 1, 2>(lanes, a, b, runs, sums, rows),
+            (2, 2) => sum_runs::<L, 2, 2>(lanes, a, b, runs, sums, rows),
+            (2, 3) => sum_runs::<L, 3, 2>(lanes, a, b, runs, sums, rows),
+            (2, 4) => sum_runs::<L, 4, 2>(lanes, a, b, runs, sums, rows),
+            (2, 5) => sum_runs::<L, 5, 2>(lanes, a, b, runs, sums, rows),
+            (2, 6) => sum_runs::<L, 6, 2>(lanes, a, b, runs, sums, rows),
             (vectors, rows) => unreachable!("no tile of {rows} rows and {vectors} vectors"),
         }
     }
 }
 
 /// # Safety
-/// As [`sum_tile`]; `a` has `M` pointers.
+/// As [`sum_tile_into`]; `a` has `M` pointers.
 #[inline(always)]
 unsafe fn sum_runs<L: Lanes, const M: usize, const V: usize>(
     lanes: L,
@@ -162,6 +189,7 @@ unsafe fn sum_runs<L: Lanes, const M: usize, const V: usize>(
     mut b: *const f32,
     runs: Runs<'_>,
     sums: Sums,
+    rows: Option<Rows<'_>>,
 ) {
     let mut tile: Tile<L, M, V> = [[lanes.splat(0.0); V]; M];
     if sums.begun {
@@ -181,10 +209,15 @@ unsafe fn sum_runs<L: Lanes, const M: usize, const V: usize>(
         tile = unsafe { accumulate(lanes, tile, row, b, runs.walk) };
         b = b.wrapping_add(runs.walk.depth * runs.walk.b_step);
     }
+    let stream = rows.is_some_and(|rows| rows.stream);
     for m in 0..M {
+        let row = rows.map_or(sums.start.wrapping_add(m * V * L::COUNT), |rows| {
+            rows.start.wrapping_add(rows.offsets[m])
+        });
         for v in 0..V {
+            let to = row.wrapping_add(v * L::COUNT);
             // SAFETY: the caller's contract.
-            unsafe { lanes.store(sums.start.add((m * V + v) * L::COUNT), tile[m][v]) };
+            unsafe { if stream { lanes.stream(to, tile[m][v]) } else { lanes.store(to, tile[m][v]) } };
         }
     }
 }

@@ -37,7 +37,9 @@ pub use plan::{GemmCall, GemmPlan, Right};
 pub use problem::{Addend, GemmError, GemmProblem, Present};
 
 pub(crate) use finish::Finish;
-pub(crate) use microkernel::{MOST_ROWS, Runs, Sums, Walk, sum_tile, tile_rows, tiles};
+pub(crate) use microkernel::{
+    MOST_ROWS, Rows, Runs, Sums, VECTORS, Walk, sum_tile, sum_tile_into, tile_rows, tiles,
+};
 pub(crate) use pack::{Panel, Panels};
 
 #[cfg(test)]

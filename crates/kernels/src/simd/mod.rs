@@ -104,6 +104,19 @@ pub(crate) fn prefetch(at: *const f32) {
     let _ = at;
 }
 
+/// Asks for the cache line at `at`, which need not be writable, in order to write it.
+#[inline(always)]
+pub(crate) fn prefetch_write(at: *mut f32) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        // SAFETY: every x86-64 processor has the instruction or takes it for none, and it never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.cast_const().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// An algorithm over any [`Lanes`]. Its body is inlined into a function compiled for the instruction set.
 pub trait Kernel {
     /// What it returns.

@@ -3,7 +3,7 @@ use crate::{
     activation::{self, Activation},
     conv::*,
     epilogue::{Epilogue, Store},
-    testing::{Draw, difference, narrow, widen},
+    testing::{Draw, aligned, difference, narrow, widen},
 };
 
 /// What is computed.
@@ -139,6 +139,10 @@ fn named_shapes() -> Vec<ConvShape> {
         ConvShape { strides: [1, 3], dilations: [1, 4], ..shape(3, 4, 20, [1, 61], [1, 3]) },
         shape(70, 3, 10, [1, 1], [1, 1]),
         same(shape(1, 264, 280, [6, 5], [3, 3])),
+        same(shape(3, 3, 64, [30, 28], [3, 3])),
+        same(ConvShape { strides: [4, 4], pads: [2; 4], ..shape(2, 3, 32, [47, 43], [11, 11]) }),
+        shape(2, 24, 144, [14, 14], [1, 1]),
+        ConvShape { strides: [2, 2], ..shape(2, 32, 16, [16, 16], [2, 2]) },
     ]
 }
 
@@ -275,22 +279,22 @@ impl Case {
 
     pub(super) fn run(&self, pass: Pass, isa: Isa, threads: usize) -> Vec<f32> {
         let operands = self.operands(pass);
-        self.run_on(
-            pass,
-            &Machine { convolutions: self.algorithms, isa, ..Machine::new(threads) },
-            &operands,
-            operands.out.clone(),
-        )
+        let machine = Machine { convolutions: self.algorithms, isa, ..Machine::new(threads) };
+        self.run_on(pass, &machine, &operands, &operands.out)
     }
 
     /// Runs with an output that holds `value` everywhere.
     pub(super) fn run_over(&self, value: f32, pass: Pass) -> Vec<f32> {
         let operands = self.operands(pass);
         let machine = Machine { convolutions: self.algorithms, ..Machine::single() };
-        self.run_on(pass, &machine, &operands, vec![value; operands.out.len()])
+        self.run_on(pass, &machine, &operands, &vec![value; operands.out.len()])
     }
 
-    fn run_on(&self, pass: Pass, machine: &Machine, operands: &Operands, mut out: Vec<f32>) -> Vec<f32> {
+    fn run_on(&self, pass: Pass, machine: &Machine, operands: &Operands, out: &[f32]) -> Vec<f32> {
+        aligned(out, |out| self.run_into(pass, machine, operands, out))
+    }
+
+    fn run_into(&self, pass: Pass, machine: &Machine, operands: &Operands, out: &mut [f32]) {
         let (problem, source, choice) = (self.problem, self.source, machine.choice());
         let threads = machine.threads.count();
         let Operands { x, scale, shift, weights, dy, .. } = operands;
@@ -314,20 +318,19 @@ impl Case {
             Pass::Forward => {
                 let plan = ConvPlan::new(problem, source, choice).unwrap();
                 let scratch = &mut scratch(plan.scratch_len(threads));
-                plan.forward(machine, x, &packed(plan.packing()), &epilogue, &mut out, scratch);
+                plan.forward(machine, x, &packed(plan.packing()), &epilogue, out, scratch);
             }
             Pass::InputGradient => {
                 let plan = ConvInputGradientPlan::new(problem, choice);
                 let (scratch, dy) = (&mut scratch(plan.scratch_len(threads)), Pictures::new(self.rows, dy));
-                plan.run(machine, dy, &packed(plan.packing()), &epilogue, &mut out, scratch);
+                plan.run(machine, dy, &packed(plan.packing()), &epilogue, out, scratch);
             }
             Pass::WeightGradient => {
                 let plan = ConvWeightGradientPlan::new(problem, source, choice).unwrap();
                 let scratch = &mut scratch(plan.scratch_len(threads));
-                plan.run(machine, x, dy, &mut out, self.store, scratch);
+                plan.run(machine, x, dy, out, self.store, scratch);
             }
         }
-        out
     }
 
     /// The twin on operands to which `map` was applied, in the layout of the plan.
