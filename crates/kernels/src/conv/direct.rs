@@ -17,6 +17,7 @@
 
 use super::{
     Pictures,
+    ahead::Ahead,
     blocks::{Block, Blocks, Limits, part, whole_lines},
     correlation::Correlation,
     pack::Packing,
@@ -25,7 +26,7 @@ use super::{
 use crate::{
     Isa, Machine, SharedMut,
     gemm::{Finish, MOST_ROWS, Panels, Rows, Runs, Sums, VECTORS, Walk, sum_tile_into, tile_rows, tiles},
-    simd::{Kernel, Lanes, end_streams, prefetch, prefetch_write},
+    simd::{Kernel, Lanes, end_streams, prefetch_write},
 };
 use std::ops::Range;
 
@@ -36,8 +37,6 @@ const LIMITS: Limits = Limits { input: 64 * 1024, pixels: 256, enough_pixels: 48
 const CHUNK: usize = 256;
 /// How many tasks there are at least, where panels of output channels allow it.
 const TASKS: usize = 16;
-/// f32 of a cache line.
-const LINE: usize = 16;
 /// Panels of a task at least where rows are copied, so that the copy pays.
 const PANELS_PER_COPY: usize = 2;
 
@@ -152,8 +151,7 @@ impl Layer {
             true => self.blocks.rows_in_memory(x, &self.blocks.block(blocks.end, x.rows)),
             false => &[],
         };
-        let tiles = panels * self.blocks.most_pixels().div_ceil(tile_rows(VECTORS));
-        Ahead { rest, step: rest.len().div_ceil(tiles).next_multiple_of(LINE) }
+        Ahead::new([rest, &[]], panels * self.blocks.most_pixels().div_ceil(tile_rows(VECTORS)))
     }
 
     fn all_panels(&self) -> usize {
@@ -226,25 +224,6 @@ impl Kernel for Task<'_> {
         if self.finish.stream {
             end_streams();
         }
-    }
-}
-
-/// The input of the next block, which is fetched a few lines at a time while this one is worked on: the machine foresees
-/// reads within the block only.
-struct Ahead<'a> {
-    rest: &'a [f32],
-    /// f32 per tile.
-    step: usize,
-}
-
-impl Ahead<'_> {
-    #[inline(always)]
-    fn fetch(&mut self) {
-        let (now, rest) = self.rest.split_at(self.step.min(self.rest.len()));
-        for at in (0..now.len()).step_by(LINE) {
-            prefetch(now.as_ptr().wrapping_add(at));
-        }
-        self.rest = rest;
     }
 }
 

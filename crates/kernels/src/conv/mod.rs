@@ -30,6 +30,7 @@
 //! # Ok::<(), svertka_kernels::conv::ConvError>(())
 //! ```
 
+mod ahead;
 mod blocks;
 mod choice;
 mod correlation;
@@ -42,6 +43,7 @@ pub mod reference;
 mod rows;
 mod source;
 mod weight_gradient;
+mod weight_in_place;
 mod weight_sums;
 mod winograd;
 

@@ -5,6 +5,7 @@ use super::{
     direct::Layer,
     pack::Packing,
     rows::RowReader,
+    weight_in_place::InPlaceSums,
     weight_sums::WeightSums,
     winograd::{Winograd, WinogradWeightSums},
 };
@@ -234,6 +235,7 @@ pub struct ConvWeightGradientPlan {
 
 #[derive(Clone, Debug)]
 enum WeightGradientAlgorithm {
+    InPlace(InPlaceSums),
     Depthwise(depthwise::WeightSums),
     Direct(WeightSums),
     Winograd(WinogradWeightSums),
@@ -250,6 +252,8 @@ impl ConvWeightGradientPlan {
             WeightGradientAlgorithm::Depthwise(depthwise::WeightSums::new(&problem, reader, choice.isa))
         } else if let Some(sums) = WinogradWeightSums::choose(&problem, reader, choice) {
             WeightGradientAlgorithm::Winograd(sums)
+        } else if let Some(sums) = InPlaceSums::new(&problem, reader, choice.isa) {
+            WeightGradientAlgorithm::InPlace(sums)
         } else {
             WeightGradientAlgorithm::Direct(WeightSums::new(&problem, reader, choice.isa))
         };
@@ -260,6 +264,7 @@ impl ConvWeightGradientPlan {
     pub fn algorithm(&self) -> &'static str {
         match self.algorithm {
             WeightGradientAlgorithm::Depthwise(_) => DEPTHWISE,
+            WeightGradientAlgorithm::InPlace(_) => IN_PLACE,
             WeightGradientAlgorithm::Direct(_) => DIRECT,
             WeightGradientAlgorithm::Winograd(_) => WINOGRAD,
         }
@@ -271,6 +276,7 @@ impl ConvWeightGradientPlan {
             WeightGradientAlgorithm::Depthwise(sums) => sums.scratch_len(threads),
             WeightGradientAlgorithm::Direct(sums) => sums.scratch_len(threads),
             WeightGradientAlgorithm::Winograd(sums) => sums.scratch_len(threads),
+            WeightGradientAlgorithm::InPlace(sums) => sums.scratch_len(threads),
         }
     }
 
@@ -296,6 +302,7 @@ impl ConvWeightGradientPlan {
             WeightGradientAlgorithm::Depthwise(sums) => sums.run(machine, x, dy, dw, store, scratch),
             WeightGradientAlgorithm::Direct(sums) => sums.run(machine, x, dy, dw, store, scratch),
             WeightGradientAlgorithm::Winograd(sums) => sums.run(machine, x, dy, dw, store, scratch),
+            WeightGradientAlgorithm::InPlace(sums) => sums.run(machine, x, dy, dw, store, scratch),
         }
     }
 }
@@ -312,6 +319,7 @@ pub fn products(algorithm: &str, multiply_adds: u64) -> u64 {
 
 const DEPTHWISE: &str = "depthwise";
 const DIRECT: &str = "direct";
+const IN_PLACE: &str = "in place";
 const WINOGRAD: &str = "winograd 4x4";
 
 /// The epilogue of an output of `channels` channels and `len` elements, checked.
