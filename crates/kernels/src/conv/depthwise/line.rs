@@ -1,4 +1,4 @@
-//! A row of results: blocks of neighbouring pixels, some vectors of channels at a time.
+//! A row of results: blocks of neighbouring pixels, vector of channels by vector of channels.
 
 use super::view::Operands;
 use crate::{
@@ -11,9 +11,6 @@ use std::ops::Range;
 
 /// Pixels of a block: of fewer, each would load the weights for itself; of more, small pictures are no multiple.
 pub(super) const PIXELS: usize = 4;
-/// Vectors of channels that are summed at once: with those of four pixels, enough sums to hide the latency of one. A cache
-/// line.
-const VECTORS: usize = 2;
 
 /// The results of one row, or those of one phase of its columns.
 pub(super) struct Line<'a> {
@@ -77,15 +74,18 @@ struct Block {
     /// To the next.
     out_step: usize,
     streams: bool,
+    /// How many channels are left.
+    channels: usize,
 }
 
 impl Block {
-    /// The same pixels, `channels` channels on.
+    /// Goes on to the next vector.
     #[inline(always)]
-    fn advance<L: Lanes>(&mut self, vectors: usize) {
-        self.x = self.x.wrapping_add(vectors * L::COUNT);
-        self.weights = self.weights.wrapping_offset(vectors as isize * self.weight_steps[2]);
-        self.out = self.out.wrapping_add(vectors * L::COUNT);
+    fn advance(&mut self, lanes: usize) {
+        self.x = self.x.wrapping_add(lanes);
+        self.weights = self.weights.wrapping_offset(self.weight_steps[2]);
+        self.out = self.out.wrapping_add(lanes);
+        self.channels = self.channels.saturating_sub(lanes);
     }
 }
 
@@ -105,50 +105,20 @@ impl Line<'_> {
     ///   `finish.bias` for these channels.
     #[inline(always)]
     pub(super) unsafe fn run<L: Lanes>(&self, lanes: L, scratch: &mut [f32]) {
-        let Axis { taps, stride, dilation, .. } = self.columns;
-        // SAFETY: the caller's contract.
-        unsafe {
-            match [taps.count, stride, dilation] {
-                [1, 1, _] => self.run_blocks::<L, 1, 1>(lanes, scratch),
-                [2, 1, 1] => self.run_blocks::<L, 2, 1>(lanes, scratch),
-                [3, 1, 1] => self.run_blocks::<L, 3, 1>(lanes, scratch),
-                [3, 2, 1] => self.run_blocks::<L, 3, 2>(lanes, scratch),
-                [5, 1, 1] => self.run_blocks::<L, 5, 1>(lanes, scratch),
-                [5, 2, 1] => self.run_blocks::<L, 5, 2>(lanes, scratch),
-                [7, 1, 1] => self.run_blocks::<L, 7, 1>(lanes, scratch),
-                _ => self.run_blocks::<L, 0, 0>(lanes, scratch),
-            }
-        }
-    }
-
-    /// `TAPS` and `STRIDE` of the columns as constants; 0 stands for any.
-    ///
-    /// # Safety
-    /// As [`run`](Self::run).
-    #[inline(always)]
-    unsafe fn run_blocks<L: Lanes, const TAPS: usize, const STRIDE: usize>(
-        &self,
-        lanes: L,
-        scratch: &mut [f32],
-    ) {
-        let (output, plain) = (self.columns.output, self.finish.is_plain());
+        let (output, channels, plain) = (self.columns.output, self.channels.len(), self.finish.is_plain());
         for start in (0..output).step_by(PIXELS) {
             // The last block begins earlier, and computes some pixels again.
             let first = start.min(output.saturating_sub(PIXELS));
             let mut block = self.block(first, L::COUNT);
             if !plain {
-                (block.out, block.out_step, block.streams) =
-                    (scratch.as_mut_ptr(), self.channels.len(), false);
+                (block.out, block.out_step, block.streams) = (scratch.as_mut_ptr(), channels, false);
             }
             // SAFETY: the caller's contract; scratch has room for the block.
             unsafe {
-                self.run_block::<L, TAPS, STRIDE>(lanes, block);
+                self.run_block(lanes, block);
                 if !plain {
-                    self.finish(
-                        lanes,
-                        start..output.min(first + PIXELS),
-                        &scratch[(start - first) * self.channels.len()..],
-                    );
+                    let sums = &scratch[(start - first) * channels..];
+                    self.finish(lanes, start..output.min(first + PIXELS), sums);
                 }
             }
         }
@@ -173,6 +143,7 @@ impl Line<'_> {
             out: y.wrapping_add(place + first * pixel_step + channel),
             out_step: pixel_step,
             streams,
+            channels: self.channels.len(),
         }
     }
 
@@ -181,63 +152,51 @@ impl Line<'_> {
     /// # Safety
     /// - As [`run`](Self::run), for where the block writes.
     #[inline(always)]
-    unsafe fn run_block<L: Lanes, const TAPS: usize, const STRIDE: usize>(&self, lanes: L, block: Block) {
+    unsafe fn run_block<L: Lanes>(&self, lanes: L, mut block: Block) {
+        let Axis { taps, stride, dilation, output, .. } = self.columns;
+        // SAFETY: the caller's contract.
+        unsafe {
+            match [taps.count, stride, dilation] {
+                _ if output < PIXELS => {}
+                [1, 1, _] => self.run_vectors::<L, 1, 1>(lanes, &mut block),
+                [2, 1, 1] => self.run_vectors::<L, 2, 1>(lanes, &mut block),
+                [3, 1, 1] => self.run_vectors::<L, 3, 1>(lanes, &mut block),
+                [3, 2, 1] => self.run_vectors::<L, 3, 2>(lanes, &mut block),
+                [5, 1, 1] => self.run_vectors::<L, 5, 1>(lanes, &mut block),
+                [5, 2, 1] => self.run_vectors::<L, 5, 2>(lanes, &mut block),
+                [7, 1, 1] => self.run_vectors::<L, 7, 1>(lanes, &mut block),
+                _ => {}
+            }
+            while block.channels > 0 {
+                sum_any(lanes, block, &self.columns);
+                block.advance(L::COUNT);
+            }
+        }
+    }
+
+    /// Computes the whole vectors of a block at an edge that kernels of odd width have; `TAPS` and `STRIDE` are those of the
+    /// columns.
+    ///
+    /// # Safety
+    /// As [`run_block`](Self::run_block).
+    #[inline(always)]
+    unsafe fn run_vectors<L: Lanes, const TAPS: usize, const STRIDE: usize>(
+        &self,
+        lanes: L,
+        block: &mut Block,
+    ) {
         let span = self.columns.span(PIXELS) as isize;
         let outside = [(-block.columns[0]).min(0), (block.columns[1] - span).min(0)];
         let half = (TAPS / 2) as isize;
         // SAFETY: the caller's contract, and what is matched.
         unsafe {
-            if TAPS == 0 || self.columns.output < PIXELS {
-                self.run_any(lanes, block, 0);
-            } else if outside == [0, 0] {
-                self.run_vectors::<L, TAPS, STRIDE, NONE>(lanes, block);
+            if outside == [0, 0] {
+                run_edge::<L, TAPS, STRIDE, NONE>(lanes, block);
             } else if outside == [-half, 0] {
-                self.run_vectors::<L, TAPS, STRIDE, LEFT>(lanes, block);
+                run_edge::<L, TAPS, STRIDE, LEFT>(lanes, block);
             } else if outside == [0, STRIDE as isize - 1 - half] {
-                self.run_vectors::<L, TAPS, STRIDE, RIGHT>(lanes, block);
-            } else {
-                self.run_any(lanes, block, 0);
+                run_edge::<L, TAPS, STRIDE, RIGHT>(lanes, block);
             }
-        }
-    }
-
-    /// # Safety
-    /// - As [`run_block`](Self::run_block), and the block's columns lie outside as `EDGE` says.
-    #[inline(always)]
-    unsafe fn run_vectors<L: Lanes, const TAPS: usize, const STRIDE: usize, const EDGE: u8>(
-        &self,
-        lanes: L,
-        mut block: Block,
-    ) {
-        let channels = self.channels.len();
-        let mut done = 0;
-        // SAFETY: the caller's contract.
-        unsafe {
-            while done + VECTORS * L::COUNT <= channels {
-                sum::<L, VECTORS, TAPS, STRIDE, EDGE>(lanes, block);
-                block.advance::<L>(VECTORS);
-                done += VECTORS * L::COUNT;
-            }
-            if done + L::COUNT <= channels {
-                sum::<L, 1, TAPS, STRIDE, EDGE>(lanes, block);
-                block.advance::<L>(1);
-                done += L::COUNT;
-            }
-            self.run_any(lanes, block, done);
-        }
-    }
-
-    /// Computes the channels behind the first `done`, where the block points to, at any edge.
-    ///
-    /// # Safety
-    /// As [`run_block`](Self::run_block).
-    #[inline(always)]
-    unsafe fn run_any<L: Lanes>(&self, lanes: L, mut block: Block, done: usize) {
-        for done in (done..self.channels.len()).step_by(L::COUNT) {
-            let count = L::COUNT.min(self.channels.len() - done);
-            // SAFETY: the caller's contract.
-            unsafe { sum_any(lanes, block, &self.columns, count) };
-            block.advance::<L>(1);
         }
     }
 
@@ -262,32 +221,42 @@ impl Line<'_> {
     }
 }
 
-/// Writes the sums of a block's pixels, for `V` whole vectors.
+/// Computes the whole vectors of a block.
 ///
 /// # Safety
 /// - In all of the block's rows, the columns under its pixels are readable but for those that lie outside as `EDGE` says.
-/// - There are weights for all taps, and the results are writable.
+/// - There are weights for all taps, and the results are writable; if they are streamed, aligned to whole vectors.
 #[inline(always)]
-unsafe fn sum<L: Lanes, const V: usize, const TAPS: usize, const STRIDE: usize, const EDGE: u8>(
+unsafe fn run_edge<L: Lanes, const TAPS: usize, const STRIDE: usize, const EDGE: u8>(
     lanes: L,
-    block: Block,
+    block: &mut Block,
 ) {
-    let mut sums = [[lanes.splat(0.0); PIXELS]; V];
+    while block.channels >= L::COUNT {
+        // SAFETY: the caller's contract.
+        let sums = unsafe { sum::<L, TAPS, STRIDE, EDGE>(lanes, block) };
+        for (pixel, sum) in sums.into_iter().enumerate() {
+            let out = block.out.wrapping_add(pixel * block.out_step);
+            // SAFETY: the caller's contract.
+            unsafe { if block.streams { lanes.stream(out, sum) } else { lanes.store(out, sum) } };
+        }
+        block.advance(L::COUNT);
+    }
+}
+
+/// The sums of a block's pixels, for a whole vector.
+///
+/// # Safety
+/// As [`run_edge`].
+#[inline(always)]
+unsafe fn sum<L: Lanes, const TAPS: usize, const STRIDE: usize, const EDGE: u8>(
+    lanes: L,
+    block: &Block,
+) -> [L::Vector; PIXELS] {
+    let mut sums = [lanes.splat(0.0); PIXELS];
     let (mut x, mut weights) = (block.x, block.weights);
     for _ in 0..block.rows {
-        for v in 0..V {
-            let weights = weights.wrapping_offset(v as isize * block.weight_steps[2]);
-            // SAFETY: the caller's contract.
-            unsafe {
-                add_row::<L, TAPS, STRIDE, EDGE>(
-                    lanes,
-                    &mut sums[v],
-                    x.wrapping_add(v * L::COUNT),
-                    weights,
-                    &block,
-                );
-            }
-        }
+        // SAFETY: the caller's contract.
+        unsafe { add_row::<L, TAPS, STRIDE, EDGE>(lanes, &mut sums, x, weights, block) };
         x = x.wrapping_add(block.steps[0]);
         weights = weights.wrapping_offset(block.weight_steps[0]);
     }
@@ -297,25 +266,13 @@ unsafe fn sum<L: Lanes, const V: usize, const TAPS: usize, const STRIDE: usize, 
             prefetch(x.wrapping_add(row * block.steps[0] + column * block.steps[1]));
         }
     }
-    for pixel in 0..PIXELS {
-        for v in 0..V {
-            let out = block.out.wrapping_add(pixel * block.out_step + v * L::COUNT);
-            // SAFETY: the caller's contract.
-            unsafe {
-                if block.streams {
-                    lanes.stream(out, sums[v][pixel]);
-                } else {
-                    lanes.store(out, sums[v][pixel]);
-                }
-            }
-        }
-    }
+    sums
 }
 
 /// Adds the products of one kernel row.
 ///
 /// # Safety
-/// As [`sum`].
+/// As [`run_edge`].
 #[inline(always)]
 unsafe fn add_row<L: Lanes, const TAPS: usize, const STRIDE: usize, const EDGE: u8>(
     lanes: L,
@@ -347,13 +304,15 @@ unsafe fn add_row<L: Lanes, const TAPS: usize, const STRIDE: usize, const EDGE: 
     }
 }
 
-/// Writes the sums of a block's pixels, at most `columns.output`, with any taps at any edge, for `count` channels.
+/// Writes the sums of a block's pixels, at most `columns.output`, with any taps at any edge, for a vector that need not be
+/// whole.
 ///
 /// # Safety
 /// - The columns inside are readable in all of the block's rows.
 /// - There are weights for all taps, and the results are writable.
 #[inline(always)]
-unsafe fn sum_any<L: Lanes>(lanes: L, block: Block, columns: &Axis, count: usize) {
+unsafe fn sum_any<L: Lanes>(lanes: L, block: Block, columns: &Axis) {
+    let count = L::COUNT.min(block.channels);
     for pixel in 0..PIXELS.min(columns.output) {
         let mut sum = lanes.splat(0.0);
         let (mut x, mut row_weights) = (block.x, block.weights);

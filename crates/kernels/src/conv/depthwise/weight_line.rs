@@ -11,6 +11,7 @@ use std::ops::Range;
 /// Pixels of a segment at most: the lines that a vector of channels touches in x and dy stay in the first-level cache until
 /// the next vector has used their other half.
 const PIXELS: usize = 16;
+
 /// The pixels of one row of dy, and the operands that meet them.
 pub(super) struct WeightLine {
     pub(super) operands: Operands,
