@@ -1,8 +1,12 @@
-//! The order in which a correlation reads weights: for each phase and group, panels of output channels, and in each
+//! The order in which a correlation reads weights: as they lie, or for each phase and group, panels of output channels, and in each
 //! panel the taps row by row with their channels, which is the order of the runs of an input row.
 
 use super::{ConvProblem, correlation::Taps};
-use crate::{Isa, Machine, gemm::Panels};
+use crate::{
+    Isa, Machine,
+    gemm::{Panel, Panels},
+};
+use std::ops::Range;
 
 /// Channels that are packed at once.
 const CHANNELS: usize = 16;
@@ -21,15 +25,12 @@ pub struct Packing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Direction {
     Forward,
-    Backward { strides: [usize; 2], dilations: [usize; 2] },
-}
-
-/// Where a weight lies: at `group * g + output * o + input * c + ky * kw + kx`.
-#[derive(Clone, Copy)]
-struct Strides {
-    group: usize,
-    output: usize,
-    input: usize,
+    Backward {
+        strides: [usize; 2],
+        dilations: [usize; 2],
+    },
+    /// Not at all: for kernels that transform weights themselves.
+    None,
 }
 
 impl Packing {
@@ -50,8 +51,25 @@ impl Packing {
         Self { direction, ..Self::forward(problem, isa) }
     }
 
+    /// Weights as they lie.
+    pub(super) fn none(problem: &ConvProblem, isa: Isa) -> Self {
+        Self { direction: Direction::None, ..Self::forward(problem, isa) }
+    }
+
+    /// Weights are read as they lie: packing copies them, and who has them need not pack them.
+    pub fn is_none(&self) -> bool {
+        self.direction == Direction::None
+    }
+
+    fn weights_len(&self) -> usize {
+        self.groups * self.out_channels * self.in_channels * self.kernel[0] * self.kernel[1]
+    }
+
     /// How many f32 the packed weights are.
     pub fn packed_len(&self) -> usize {
+        if self.is_none() {
+            return self.weights_len();
+        }
         let phases = self.phases();
         (0..phases[0] * phases[1]).map(|phase| self.phase_len(phase)).sum()
     }
@@ -61,8 +79,10 @@ impl Packing {
     /// # Panics
     /// If a slice is shorter than the problem says.
     pub fn pack(&self, machine: &Machine, weights: &[f32], packed: &mut [f32]) {
-        let len = self.groups * self.out_channels * self.in_channels * self.kernel[0] * self.kernel[1];
-        let (weights, mut packed) = (&weights[..len], &mut packed[..self.packed_len()]);
+        let (weights, mut packed) = (&weights[..self.weights_len()], &mut packed[..self.packed_len()]);
+        if self.is_none() {
+            return packed.copy_from_slice(weights);
+        }
         let phases = self.phases();
         for phase in 0..phases[0] * phases[1] {
             let (of_phase, rest) = packed.split_at_mut(self.phase_len(phase));
@@ -74,7 +94,7 @@ impl Packing {
     /// How many phases there are along each axis.
     pub(super) fn phases(&self) -> [usize; 2] {
         match self.direction {
-            Direction::Forward => [1, 1],
+            Direction::Forward | Direction::None => [1, 1],
             Direction::Backward { strides, .. } => strides,
         }
     }
@@ -103,17 +123,21 @@ impl Packing {
         if self.is_depthwise() { 1 } else { self.groups }
     }
 
+    fn is_backward(&self) -> bool {
+        matches!(self.direction, Direction::Backward { .. })
+    }
+
     fn inputs(&self) -> usize {
-        if self.direction == Direction::Forward { self.in_channels } else { self.out_channels }
+        if self.is_backward() { self.out_channels } else { self.in_channels }
     }
 
     fn outputs(&self) -> usize {
-        if self.direction == Direction::Forward { self.out_channels } else { self.in_channels }
+        if self.is_backward() { self.in_channels } else { self.out_channels }
     }
 
     fn taps(&self, phase: usize) -> [Taps; 2] {
         match self.direction {
-            Direction::Forward => self.kernel.map(Taps::all),
+            Direction::Forward | Direction::None => self.kernel.map(Taps::all),
             Direction::Backward { strides, dilations } => {
                 let phases = [phase / strides[1], phase % strides[1]];
                 [0, 1].map(|axis| {
@@ -123,49 +147,73 @@ impl Packing {
         }
     }
 
-    fn strides(&self) -> Strides {
+    /// Where the weights of a phase lie.
+    pub(super) fn order(&self, phase: usize) -> Order {
         let taps = self.kernel[0] * self.kernel[1];
         let (row, group) = (self.in_channels * taps, self.out_channels * self.in_channels * taps);
-        match self.direction {
-            _ if self.is_depthwise() => Strides { group: 0, output: taps, input: 0 },
-            Direction::Forward => Strides { group, output: row, input: taps },
-            Direction::Backward { .. } => Strides { group, output: taps, input: row },
-        }
+        let [group, output, input] = match self.direction {
+            _ if self.is_depthwise() => [0, taps, 0],
+            Direction::Backward { .. } => [group, taps, row],
+            Direction::Forward | Direction::None => [group, row, taps],
+        };
+        Order { group, output, input, taps: self.taps(phase), kernel_width: self.kernel[1] }
     }
 
     fn pack_phase(&self, machine: &Machine, weights: &[f32], phase: usize, packed: &mut [f32]) {
-        let (panels, strides, [rows, columns]) = (self.panels(phase), self.strides(), self.taps(phase));
+        let (panels, order) = (self.panels(phase), self.order(phase));
         if panels.depth == 0 {
             return;
         }
         for (group, packed) in packed.chunks_mut(panels.len()).enumerate() {
+            let weights = &weights[group * order.group..];
             machine.threads.run_chunks(packed, panels.whole() * panels.depth, |index, packed| {
                 let panel = panels.panel(index);
                 // Few channels at a time, so that their taps, which are neighbours in the weights, stay in the first-level
                 // cache.
                 for first in (0..self.inputs()).step_by(CHANNELS) {
                     let inputs = first..self.inputs().min(first + CHANNELS);
-                    for (index, (y, x)) in grid(rows.count, columns.count).enumerate() {
-                        let tap = rows.tap(y) * self.kernel[1] + columns.tap(x);
-                        let start = strides.group * group + strides.output * panel.column + tap;
-                        for input in inputs.clone() {
-                            let row = (index * self.inputs() + input) * panel.stride;
-                            let row = &mut packed[row..row + panel.stride];
-                            let from = &weights[start + strides.input * input..];
-                            gather(from, strides.output, &mut row[..panel.width]);
-                            if panel.width < panel.stride {
-                                row[panel.width..].fill(0.0);
-                            }
-                        }
-                    }
+                    let out = &mut packed[first * panel.stride..];
+                    order.gather(weights, panel, inputs, out, self.inputs() * panel.stride);
                 }
             });
         }
     }
 }
 
-fn grid(rows: usize, columns: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..rows).flat_map(move |row| (0..columns).map(move |column| (row, column)))
+/// Where the weights of a correlation lie: at `group * g + output * o + input * c`, and the tap.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Order {
+    group: usize,
+    output: usize,
+    input: usize,
+    taps: [Taps; 2],
+    kernel_width: usize,
+}
+
+impl Order {
+    /// Writes the weights of some inputs for the outputs of a panel: for each tap, `tap_step` further, a row per input.
+    #[inline(always)]
+    pub(super) fn gather(
+        &self,
+        weights: &[f32],
+        panel: Panel,
+        inputs: Range<usize>,
+        out: &mut [f32],
+        tap_step: usize,
+    ) {
+        let [rows, columns] = self.taps;
+        for index in 0..rows.count * columns.count {
+            let (y, x) = (rows.tap(index / columns.count), columns.tap(index % columns.count));
+            let start = self.output * panel.column + y * self.kernel_width + x;
+            let out = out[index * tap_step..].chunks_exact_mut(panel.stride);
+            for (row, input) in out.zip(inputs.clone()) {
+                gather(&weights[start + self.input * input..], self.output, &mut row[..panel.width]);
+                if panel.width < panel.stride {
+                    row[panel.width..].fill(0.0);
+                }
+            }
+        }
+    }
 }
 
 /// Copies values that lie `stride` apart; in fours, which are written at once.

@@ -46,19 +46,12 @@ impl ConvPlan {
             return Ok(Self { problem, reader, packing, algorithm: ForwardAlgorithm::Depthwise(layer) });
         }
         let correlation = Correlation::forward(&problem);
-        let winograd = Winograd::choose(problem.batch, &correlation, reader, &packing, choice);
-        let algorithm = match winograd {
-            Some(winograd) => ForwardAlgorithm::Winograd(winograd),
-            None => ForwardAlgorithm::Direct(Box::new(Layer::new(
-                problem.batch,
-                correlation,
-                reader,
-                &packing,
-                [0, 0],
-                choice.isa,
-            ))),
-        };
-        Ok(Self { problem, reader, packing, algorithm })
+        if let Some(winograd) = Winograd::choose(problem.batch, &correlation, reader, &packing, choice) {
+            let packing = Packing::none(&problem, choice.isa);
+            return Ok(Self { problem, reader, packing, algorithm: ForwardAlgorithm::Winograd(winograd) });
+        }
+        let layer = Layer::new(problem.batch, correlation, reader, &packing, [0, 0], choice.isa);
+        Ok(Self { problem, reader, packing, algorithm: ForwardAlgorithm::Direct(Box::new(layer)) })
     }
 
     /// The name of the algorithm.
@@ -145,6 +138,7 @@ impl ConvInputGradientPlan {
         if [rows, columns] == [1, 1] {
             let correlation = Correlation::backward(&problem, [0, 0]);
             if let Some(winograd) = Winograd::choose(problem.batch, &correlation, reader, &packing, choice) {
+                let packing = Packing::none(&problem, choice.isa);
                 return Self { problem, packing, algorithm: InputGradientAlgorithm::Winograd(winograd) };
             }
         }

@@ -210,13 +210,15 @@ enum Weights {
     Ahead(usize),
     /// The step itself, in its scratch: nobody else would read them before they change.
     Here { packing: Packing, weight: Slot },
+    /// Nobody: the plan reads them as they lie.
+    Plain(Slot),
 }
 
 impl Weights {
     /// How much of the step's scratch they take.
     fn len(&self) -> usize {
         match self {
-            Weights::Ahead(_) => 0,
+            Weights::Ahead(_) | Weights::Plain(_) => 0,
             Weights::Here { packing, .. } => packing.packed_len().next_multiple_of(LINE),
         }
     }
@@ -225,6 +227,7 @@ impl Weights {
     fn of<'a>(&self, cx: &'a Context<'_>) -> (&'a [f32], &'a mut [f32]) {
         match self {
             Weights::Ahead(index) => (&cx.packed[*index].weights, cx.scratch()),
+            Weights::Plain(weight) => (cx.read(*weight), cx.scratch()),
             Weights::Here { packing, weight } => {
                 let (packed, scratch) = cx.scratch().split_at_mut(self.len());
                 packing.pack(cx.machine, cx.read(*weight), packed);
@@ -237,7 +240,7 @@ impl Weights {
     fn bias<'a>(&self, cx: &'a Context<'_>) -> &'a [f32] {
         match self {
             Weights::Ahead(index) => &cx.packed[*index].bias,
-            Weights::Here { .. } => &[],
+            Weights::Here { .. } | Weights::Plain(_) => &[],
         }
     }
 }
@@ -251,6 +254,9 @@ impl Binder<'_> {
         packing: Packing,
         folded: Option<Fold>,
     ) -> Result<Weights, EngineError> {
+        if folded.is_none() && packing.is_none() {
+            return Ok(Weights::Plain(weight));
+        }
         if folded.is_none() && self.packs_late(packing.packed_len()) {
             return Ok(Weights::Here { packing, weight });
         }

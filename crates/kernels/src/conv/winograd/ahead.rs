@@ -35,6 +35,8 @@ pub(super) struct Ahead {
     area: Area,
     tiles: Range<usize>,
     lines_per_pixel: usize,
+    /// Lines of a portion.
+    portion: usize,
     /// The first pixel of the tile before `tiles`, and which of its pixels is the next.
     tile: *const f32,
     pixel: usize,
@@ -47,12 +49,23 @@ impl Ahead {
     pub(super) fn new(area: Area, tiles: Range<usize>, width: usize) -> Self {
         let lines_per_pixel = width.div_ceil(LINE);
         let (tile, pixel) = (area.first, OUTPUTS * OUTPUTS);
-        Self { area, tiles, lines_per_pixel, tile, pixel, line: tile, lines_left: 0 }
+        Self { area, tiles, lines_per_pixel, portion: 0, tile, pixel, line: tile, lines_left: 0 }
     }
 
     /// How many lines there are.
     pub(super) fn lines(&self) -> usize {
         self.tiles.len() * OUTPUTS * OUTPUTS * self.lines_per_pixel
+    }
+
+    /// The same in so many equal portions; without them, a portion is empty.
+    pub(super) fn in_portions(self, count: usize) -> Self {
+        Self { portion: self.lines().div_ceil(count.max(1)), ..self }
+    }
+
+    /// Asks for the next portion.
+    #[inline(always)]
+    pub(super) fn ask_portion(&mut self) {
+        self.ask(self.portion);
     }
 
     /// Asks for the next `count` lines.

@@ -1,11 +1,11 @@
-//! A correlation of 3 x 3 taps as a layer of tiles: when, and in which blocks.
+//! A correlation of 3 x 3 taps as a layer of tiles: when, and in which order and blocks.
 
 use super::{
-    MATRICES,
-    forward::Task,
-    odd_lines,
+    MATRICES, by_panels, by_tiles,
+    outputs::Outputs,
     tiles::Tiles,
     transform::{OUTPUTS, POINTS},
+    transformed::Transformed,
     weights::TransformedWeights,
 };
 use crate::{
@@ -17,42 +17,47 @@ use crate::{
         pack::Packing,
         rows::RowReader,
     },
-    gemm::{Finish, Panels},
+    gemm::Finish,
 };
 
-/// Tiles of a block at most.
+/// Tiles of a block at most, where blocks are tasks.
 const TILES: usize = 32;
 /// Up to so many blocks, their number is a power of two, which threads can share out evenly.
 const FEW_BLOCKS: usize = 16;
-/// Panels whose products are transformed back at once.
-pub(super) const PANELS: usize = 2;
+/// Tiles at most where panels are tasks: the products of a panel take a third of a second-level cache.
+const ALL_TILES: usize = 72;
+/// Channels of a chunk: where blocks are tasks, the weights of a panel take half of a first-level cache; where panels are,
+/// those of all matrices a third of a second-level one.
+const CHUNK_BY_TILES: usize = 256;
+const CHUNK_BY_PANELS: usize = 64;
 /// f32 of transformed weights that are made at once, at most: a part of a third-level cache.
 const WEIGHTS: usize = 5 * 512 * 1024;
+/// Tiles of a task that only transforms.
+const TILES_TO_TRANSFORM: usize = 4;
 
 /// A correlation of 3 x 3 taps with stride 1, by tiles.
 #[derive(Clone, Debug)]
 pub(in crate::conv) struct Winograd {
     pub(super) tiles: Tiles,
-    pub(super) channels: usize,
-    /// Height and width of y.
-    pub(super) output: [usize; 2],
-    /// Rows and columns of tiles in a picture.
-    pub(super) grid: [usize; 2],
-    pub(super) panels: Panels,
     pub(super) weights: TransformedWeights,
-    /// Panels whose weights are transformed at once.
-    group: usize,
-    pub(super) tiles_at_once: usize,
-    /// From one transformed tile to the next, and from one matrix of them to the next.
-    pub(super) tile_step: usize,
-    pub(super) tiles_step: usize,
-    /// From one matrix of a panel's products to the next.
-    pub(super) products_step: usize,
+    pub(super) transformed: Transformed,
+    pub(super) outputs: Outputs,
+    order: Order,
     isa: Isa,
 }
 
+/// What tasks are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// Blocks of tiles, for as many panels as have their weights transformed at once.
+    Tiles { group: usize },
+    /// Panels of output channels, for all tiles.
+    Panels,
+}
+
 impl Winograd {
-    /// The layer, where the choice allows it and it is faster than the direct one.
+    /// The layer, where the choice allows it and it is faster than the direct one. `packing` is that of the direct one:
+    /// the layer itself reads weights as they lie.
     pub(in crate::conv) fn choose(
         batch: usize,
         correlation: &Correlation,
@@ -72,41 +77,48 @@ impl Winograd {
         let (axes, channels) = (correlation.axes, correlation.in_channels());
         let grid = axes.map(|axis| axis.output.div_ceil(OUTPUTS));
         let pads = axes.map(|axis| axis.offset.unsigned_abs());
-        let tiles = Tiles::new(reader, axes.map(|axis| axis.input), channels, pads, grid);
-        let tiles_at_once = tiles_at_once(batch, grid);
-        let panels = packing.panels(0);
-        let weights = TransformedWeights::new(panels, isa);
-        let groups = panels.count().div_ceil((WEIGHTS / weights.panel_len()).max(1));
-        let tile_step = tile_step(channels);
+        let weights = TransformedWeights::new(packing, isa);
+        let (panels, all) = (weights.panels, batch * grid[0] * grid[1]);
+        let groups = panels.count().div_ceil((WEIGHTS / weights.panel_step()).max(1));
+        let (order, tiles, chunk) = match groups > 1 && all <= ALL_TILES {
+            true => (Order::Panels, all, CHUNK_BY_PANELS),
+            false => {
+                let group = panels.count().div_ceil(groups);
+                (Order::Tiles { group }, tiles_at_once(batch, grid), CHUNK_BY_TILES)
+            }
+        };
         Self {
-            tiles,
-            channels,
-            output: axes.map(|axis| axis.output),
-            grid,
-            panels,
+            tiles: Tiles::new(reader, axes.map(|axis| axis.input), channels, pads, grid),
             weights,
-            group: panels.count().div_ceil(groups),
-            tiles_at_once,
-            tile_step,
-            tiles_step: odd_lines(tiles_at_once * tile_step),
-            products_step: odd_lines(tiles_at_once * panels.whole()),
+            transformed: Transformed { channels, chunk, tiles },
+            outputs: Outputs { size: axes.map(|axis| axis.output), grid, panels, tiles },
+            order,
             isa,
         }
     }
 
     /// How many f32 of scratch a call on `threads` threads needs.
     pub(in crate::conv) fn scratch_len(&self, threads: usize) -> usize {
-        self.group * self.weights.panel_len() + threads * self.worker_len()
+        self.shared_len() + threads * self.worker_lens().iter().sum::<usize>()
     }
 
-    /// How many f32 a worker needs to read tiles, for transformed tiles, and for products.
-    pub(super) fn worker_lens(&self) -> [usize; 3] {
-        let products = PANELS * MATRICES * self.products_step;
-        [whole_lines(self.tiles.scratch_len::<POINTS>()), MATRICES * self.tiles_step, products]
+    /// How many f32 are made ahead: transformed weights or tiles.
+    fn shared_len(&self) -> usize {
+        match self.order {
+            Order::Tiles { group } => group * self.weights.panel_step(),
+            Order::Panels => self.transformed.len(),
+        }
     }
 
-    fn worker_len(&self) -> usize {
-        self.worker_lens().iter().sum()
+    /// How many f32 a worker needs to read tiles or weights, for transformed ones, and for products.
+    fn worker_lens(&self) -> [usize; 3] {
+        let reading = self.tiles.scratch_len::<POINTS>().max(self.weights.scratch_len());
+        let products = self.outputs.products_len();
+        match self.order {
+            Order::Tiles { .. } => [reading, self.transformed.len(), by_tiles::PANELS * products],
+            Order::Panels => [reading, MATRICES * self.weights.step(self.transformed.chunk), products],
+        }
+        .map(whole_lines)
     }
 
     /// Writes y for the pictures present.
@@ -114,33 +126,85 @@ impl Winograd {
         &self,
         machine: &Machine,
         x: Pictures<'_>,
-        packed: &[f32],
+        weights: &[f32],
         finish: &Finish<'_>,
         y: &mut [f32],
         scratch: &mut [f32],
     ) {
-        let (weights, workers) = scratch.split_at_mut(self.group * self.weights.panel_len());
-        let workers = &mut workers[..machine.threads.count() * self.worker_len()];
-        let all = x.rows * self.tiles.per_picture();
-        let block = |index: usize| part(index, self.tiles_at_once, all);
-        let y = SharedMut::new(y);
-        for group in (0..self.panels.count()).step_by(self.group) {
-            let group = group..self.panels.count().min(group + self.group);
-            self.weights.transform(machine, packed, group.clone(), weights);
-            let tasks = all.div_ceil(self.tiles_at_once);
+        let (shared, workers) =
+            scratch[..self.scratch_len(machine.threads.count())].split_at_mut(self.shared_len());
+        let call = Call { machine, x, weights, finish, y: SharedMut::new(y) };
+        match self.order {
+            Order::Tiles { group } => self.run_by_tiles(&call, group, shared, workers),
+            Order::Panels => self.run_by_panels(&call, shared, workers),
+        }
+    }
+
+    fn run_by_tiles(&self, call: &Call<'_>, at_once: usize, transformed: &mut [f32], workers: &mut [f32]) {
+        let Call { machine, x, weights, finish, y } = *call;
+        let (all, count) = (x.rows * self.tiles.per_picture(), self.weights.panels.count());
+        let block = |index: usize| part(index, self.transformed.tiles, all);
+        for first in (0..count).step_by(at_once) {
+            let group = first..count.min(first + at_once);
+            self.weights.transform_panels(machine, weights, group.clone(), transformed, workers);
+            let tasks = all.div_ceil(self.transformed.tiles);
             machine.threads.run_with_scratch(tasks, workers, |index, scratch| {
-                let (group, tiles, next) = (group.clone(), block(index), block(index + 1));
-                let next = next.start.min(all)..next.end;
-                self.isa.run(Task { layer: self, x, weights, finish, y, group, tiles, next, scratch });
+                let next = block(index + 1);
+                self.isa.run(by_tiles::Task {
+                    layer: self,
+                    x,
+                    weights: transformed,
+                    finish,
+                    y,
+                    group: group.clone(),
+                    tiles: block(index),
+                    next: next.start.min(all)..next.end,
+                    scratch: self.split(scratch),
+                });
             });
         }
     }
+
+    fn run_by_panels(&self, call: &Call<'_>, transformed: &mut [f32], workers: &mut [f32]) {
+        let Call { machine, x, weights, finish, y } = *call;
+        let count = x.rows * self.tiles.per_picture();
+        let out = SharedMut::new(transformed);
+        let tasks = count.div_ceil(TILES_TO_TRANSFORM);
+        machine.threads.run_with_scratch(tasks, workers, |index, reading| {
+            let tiles = part(index, TILES_TO_TRANSFORM, count);
+            self.isa.run(by_panels::TransformTiles { layer: self, x, tiles, out, reading });
+        });
+        machine.threads.run_with_scratch(self.weights.panels.count(), workers, |panel, scratch| {
+            self.isa.run(by_panels::Task {
+                layer: self,
+                tiles_of_x: transformed,
+                count,
+                weights,
+                finish,
+                y,
+                panel,
+                scratch: self.split(scratch),
+            });
+        });
+    }
+
+    /// A worker's scratch in its three parts.
+    fn split<'s>(&self, scratch: &'s mut [f32]) -> [&'s mut [f32]; 3] {
+        let [reading, transformed, products] = self.worker_lens();
+        let (reading, rest) = scratch.split_at_mut(reading);
+        let (transformed, rest) = rest.split_at_mut(transformed);
+        [reading, transformed, &mut rest[..products]]
+    }
 }
 
-/// From one transformed tile to the next: whole lines, and not a multiple of half of a first-level cache's set stride.
-fn tile_step(channels: usize) -> usize {
-    let step = whole_lines(channels);
-    if step.is_multiple_of(512) { step + 16 } else { step }
+/// What a call brings.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    machine: &'a Machine,
+    x: Pictures<'a>,
+    weights: &'a [f32],
+    finish: &'a Finish<'a>,
+    y: SharedMut<'a, f32>,
 }
 
 /// Whole rows of tiles where a block can have them, so that neighbouring tiles share what they read.

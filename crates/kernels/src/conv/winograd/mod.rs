@@ -17,10 +17,13 @@
 //! where the definition would spare those outside the kernel's reach. `Algorithms::Direct` spares them.
 
 mod ahead;
-mod forward;
+mod by_panels;
+mod by_tiles;
 mod layer;
+mod outputs;
 mod tiles;
 pub(super) mod transform;
+mod transformed;
 mod weight_gradient;
 mod weight_sums;
 mod weights;
