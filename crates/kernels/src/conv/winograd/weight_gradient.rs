@@ -285,12 +285,12 @@ impl<'a> Chunk<'a> {
         rows: Range<usize>,
         sums: Sums,
     ) {
-        let WeightSums { x, dy, .. } = self.all;
+        let WeightSums { x, dy, rows: places, .. } = self.all;
         let x_values = &self.x[x.at(panel.column) + matrix * x.step..][..x.step];
         let dy_values = &self.dy[matrix * dy.step..];
-        assert!(dy_values.len() >= dy.at(rows.end - 1) + (self.tiles - 1) * dy.panels.whole());
-        let pointers: [_; MOST_ROWS] =
-            from_fn(|row| dy_values.as_ptr().wrapping_add(dy.at(rows.start + row)));
+        let places = &places[rows.start..rows.start + MOST_ROWS];
+        assert!(dy_values.len() >= places[rows.len() - 1] + (self.tiles - 1) * dy.panels.whole());
+        let pointers: [_; MOST_ROWS] = from_fn(|row| dy_values.as_ptr().wrapping_add(places[row]));
         let walk = Walk { a_step: dy.panels.whole(), b_step: x.panels.whole(), depth: self.tiles };
         let len = rows.len() * panel.stride;
         for line in (len..2 * len).step_by(16) {

@@ -10,7 +10,7 @@ use crate::{
     Isa, Machine, SharedMut,
     conv::{Algorithms, Choice, ConvProblem, Pictures, blocks::part, rows::RowReader},
     epilogue::Store,
-    gemm::Panels,
+    gemm::{MOST_ROWS, Panels},
 };
 use std::ops::Range;
 
@@ -91,6 +91,8 @@ pub(in crate::conv) struct WeightSums {
     split: Split,
     /// Output channels, and panels of input channels, of the largest block.
     block: [usize; 2],
+    /// Where each output channel of the first tile lies in a matrix of dy; then as many more as a tile of registers may ask for.
+    pub(super) rows: Vec<usize>,
     isa: Isa,
 }
 
@@ -136,7 +138,9 @@ impl WeightSums {
             (Split::Channels { kept: chunks > 1 }, limits.block)
         };
         let block = [even(outputs, rows), even(panels.count(), columns)];
-        Self { x: Operand::new(x, chunk, isa), dy: Operand::new(dy, chunk, isa), chunk, split, block, isa }
+        let (x, dy) = (Operand::new(x, chunk, isa), Operand::new(dy, chunk, isa));
+        let rows = (0..outputs).map(|row| dy.at(row)).chain([0; MOST_ROWS]).collect();
+        Self { x, dy, chunk, split, block, rows, isa }
     }
 
     /// How many f32 of scratch a call on `threads` threads needs.
