@@ -41,7 +41,7 @@ pub trait Lanes: Copy + Send + Sync {
     /// # Safety
     /// - `to` is writable for `count` values, and `count <= COUNT`.
     unsafe fn store_first(self, to: *mut f32, value: Self::Vector, count: usize);
-    /// [`store`](Self::store) past the caches, for what is not read soon; [`end_streams`] comes before others may read it.
+    /// [`store`](Self::store) past the caches, for what is not read soon; a fence (`end_streams`) comes before others may read it.
     ///
     /// # Safety
     /// - `to` is writable for `COUNT` values and aligned to as many.
