@@ -15,6 +15,7 @@
 
 pub mod activation;
 pub mod conv;
+mod cut;
 pub mod dropout;
 pub mod elementwise;
 mod epilogue;

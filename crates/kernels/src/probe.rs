@@ -15,8 +15,7 @@ pub fn multiply_adds(machine: &Machine, rounds: usize) -> u64 {
     machine.threads.run(tasks, |_, _| {
         black_box(machine.isa.run(MultiplyAdds { rounds }));
     });
-    let lanes = machine.isa.run(CountLanes);
-    (tasks * rounds * SUMS * lanes) as u64
+    (tasks * rounds * SUMS * machine.isa.lanes()) as u64
 }
 
 /// Copies a slice on all threads at once. Returns how many bytes were read and written.
@@ -30,17 +29,6 @@ pub fn copy(machine: &Machine, from: &[f32], to: &mut [f32]) -> u64 {
         to.copy_from_slice(&from[index * chunk..][..to.len()]);
     });
     8 * from.len() as u64
-}
-
-struct CountLanes;
-
-impl Kernel for CountLanes {
-    type Output = usize;
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, _: L) -> usize {
-        L::COUNT
-    }
 }
 
 struct MultiplyAdds {

@@ -4,6 +4,7 @@
 //! `inline(always)`, and one that the compiler leaves standing alone is compiled without the instruction set.
 
 use crate::Machine;
+use crate::cut::share;
 use crate::simd::{Kernel, Lanes};
 
 /// How many values one task works on where tasks are alike.
@@ -108,7 +109,7 @@ pub(crate) fn sum_in_parts(
     let mut sums = [0.0; PARTS];
     let parts = parts(len);
     machine.threads.run_chunks(&mut sums[..parts], 1, |index, sum| {
-        sum[0] = part(len * index / parts..len * (index + 1) / parts);
+        sum[0] = part(share(index, parts, len));
     });
     sums.iter().sum()
 }

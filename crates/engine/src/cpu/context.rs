@@ -72,9 +72,9 @@ impl Memory {
 
 /// The memory and settings of one call of a program.
 ///
-/// Steps run one after another (or, in a stretch, one after another for each piece of the batch), and within a step every slot is asked for once, as either read or written. That slots
-/// of one step which are written overlap nothing else of that step is checked when a program is bound
-/// (`Program::check_disjoint`); a step that works in place asks for the written slot only.
+/// Steps run one after another (in a stretch: for each piece of the batch), and within a step every slot is asked for
+/// once, as either read or written. That slots which are written overlap nothing else that is used at the same time is
+/// checked when a program is bound (`Program::check_disjoint`); a step that works in place asks for the written slot only.
 pub(crate) struct Context<'a> {
     pub(crate) machine: &'a Machine,
     pub(crate) arena: Memory,

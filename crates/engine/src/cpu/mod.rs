@@ -7,6 +7,7 @@
 
 mod bind;
 mod context;
+mod disjoint;
 mod fuse;
 mod layout;
 mod lower;

@@ -1,10 +1,8 @@
 //! What the next block reads, fetched a few lines at a time while this one is worked on: the machine foresees reads within
 //! a block only.
 
+use crate::cut::LINE;
 use crate::simd::prefetch;
-
-/// f32 of a cache line.
-const LINE: usize = 16;
 
 /// Operands to be fetched.
 pub(super) struct Ahead<'a> {

@@ -5,6 +5,7 @@ use super::{
     correlation::{Axis, Correlation},
     rows::{RowReader, Window},
 };
+use crate::cut::{part, whole_lines};
 use std::ops::Range;
 
 /// How large a block may be.
@@ -163,11 +164,6 @@ impl Blocks {
     }
 }
 
-/// The `index`th range of `size` items, cut off at `end`.
-pub(super) fn part(index: usize, size: usize, end: usize) -> Range<usize> {
-    index * size..((index + 1) * size).min(end)
-}
-
 /// Pictures and output rows of a block.
 fn choose_sizes(batch: usize, [rows, columns]: [Axis; 2], row_len: usize, limits: Limits) -> (usize, usize) {
     let fits = |count: usize| rows.span(count) * row_len <= limits.input;
@@ -181,9 +177,4 @@ fn choose_sizes(batch: usize, [rows, columns]: [Axis; 2], row_len: usize, limits
     let picture_len = (rows.span(rows_at_once) * row_len).max(1);
     let pictures = limits.enough_pixels.div_ceil(rows.output * columns.output);
     (pictures.min(limits.input / picture_len).clamp(1, batch), rows_at_once)
-}
-
-/// `len` f32 rounded up to cache lines, so that what follows in scratch begins at one.
-pub(super) fn whole_lines(len: usize) -> usize {
-    len.next_multiple_of(16)
 }

@@ -18,13 +18,14 @@
 use super::{
     Pictures,
     ahead::Ahead,
-    blocks::{Block, Blocks, Limits, part, whole_lines},
+    blocks::{Block, Blocks, Limits},
     correlation::Correlation,
     pack::Packing,
     rows::RowReader,
 };
 use crate::{
     Isa, Machine, SharedMut,
+    cut::{part, share, whole_lines},
     gemm::{Finish, MOST_ROWS, Panels, Rows, Runs, Sums, VECTORS, Walk, sum_tile_into, tile_rows, tiles},
     simd::{Kernel, Lanes, end_streams, prefetch_write},
 };
@@ -80,7 +81,7 @@ fn cut_runs(offsets: &[usize], len: usize) -> (Vec<usize>, Vec<Chunk>) {
         return (offsets.to_vec(), chunks.map(|runs| Chunk { runs, depth: len }).collect());
     }
     let pieces = len.div_ceil(CHUNK);
-    let piece = |index: usize| index * len / pieces..(index + 1) * len / pieces;
+    let piece = |index: usize| share(index, pieces, len);
     let all = || offsets.iter().flat_map(|&offset| (0..pieces).map(move |index| (offset, piece(index))));
     let chunks = all().enumerate().map(|(at, (_, piece))| Chunk { runs: at..at + 1, depth: piece.len() });
     (all().map(|(offset, piece)| offset + piece.start).collect(), chunks.collect())

@@ -301,7 +301,6 @@ impl ConvWeightGradientPlan {
     }
 }
 
-/// The name of the convolution by tiles.
 /// The multiply-adds of the algorithm of this name where the definition counts `multiply_adds`, without transforms.
 pub fn products(algorithm: &str, multiply_adds: u64) -> u64 {
     match algorithm {

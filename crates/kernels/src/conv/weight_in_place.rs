@@ -17,12 +17,13 @@
 use super::{
     ConvProblem, Pictures,
     ahead::Ahead,
-    blocks::{Block, Blocks, Limits, part, whole_lines},
+    blocks::{Block, Blocks, Limits},
     correlation::Correlation,
     rows::RowReader,
 };
 use crate::{
     Isa, Machine, SharedMut,
+    cut::{part, share, whole_lines},
     epilogue::Store,
     gemm::{MOST_ROWS, Panel, Panels, Runs, Sums, VECTORS, Walk, sum_tile, tile_rows, tiles},
     simd::{Kernel, Lanes},
@@ -93,7 +94,7 @@ impl InPlaceSums {
     /// The blocks of one part, when `pictures` are present.
     fn blocks_of(&self, part: usize, pictures: usize) -> Range<usize> {
         let blocks = self.blocks.count(pictures);
-        part * blocks / self.parts..(part + 1) * blocks / self.parts
+        share(part, self.parts, blocks)
     }
 
     /// Adds up everything and writes dw.

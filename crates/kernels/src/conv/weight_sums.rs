@@ -2,13 +2,14 @@
 
 use super::{
     ConvProblem, Pictures,
-    blocks::{Blocks, Limits, whole_lines},
+    blocks::{Blocks, Limits},
     correlation::Correlation,
     rows::RowReader,
     weight_gradient::Task,
 };
 use crate::{
     Isa, Machine, SharedMut,
+    cut::{share, whole_lines},
     epilogue::Store,
     gemm::{Panel, Panels, tiles},
 };
@@ -111,7 +112,7 @@ impl WeightSums {
     /// The blocks of one part, when `pictures` are present.
     pub(super) fn blocks_of(&self, part: usize, pictures: usize) -> Range<usize> {
         let blocks = self.blocks.count(pictures);
-        part * blocks / self.cut.parts..(part + 1) * blocks / self.cut.parts
+        share(part, self.cut.parts, blocks)
     }
 
     /// Adds up everything and writes dw.

@@ -1,3 +1,4 @@
+use crate::cut::share;
 use crate::layout::nest::{Nest, contiguous};
 use crate::problem::ProblemError;
 use crate::simd::{Kernel, Lanes};
@@ -145,7 +146,7 @@ impl Plan {
         let tasks = self.units.div_ceil(per_task);
         machine.threads.run(tasks * self.parts, |_, task| {
             let (part, task) = (task / tasks, task % tasks);
-            let steps = reduced.len() * part / self.parts..reduced.len() * (part + 1) / self.parts;
+            let steps = share(part, self.parts, reduced.len());
             for unit in task * per_task..self.units.min((task + 1) * per_task) {
                 let column = unit % self.groups * self.width;
                 let (output, width) = (unit / self.groups * inner + column, self.width.min(inner - column));

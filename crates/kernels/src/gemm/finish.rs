@@ -2,6 +2,7 @@
 
 use crate::{
     activation::Activation,
+    cut::is_streamed,
     simd::Lanes,
     vector::{load, store},
 };
@@ -25,18 +26,14 @@ pub(crate) struct Finish<'a> {
     pub(crate) stream: bool,
 }
 
-/// An output of so many f32 or more has left a third-level cache when it is read; in tests the small ones take this way.
-const STREAMED: usize = if cfg!(test) { 1024 } else { 4 * 1024 * 1024 };
-
 impl Finish<'_> {
     /// Stores sums as they are.
     pub(crate) const PLAIN: Self =
         Self { alpha: 1.0, carry: None, beta: 1.0, bias: None, add: None, activation: None, stream: false };
 
-    /// The same, streaming where `y`, rows of whole lines of `columns` values, is large, aligned, and not read before.
+    /// The same, streaming rows of `columns` values into `y` where that pays.
     pub(crate) fn streaming(self, y: &[f32], columns: usize) -> Self {
-        let aligned = y.as_ptr().addr().is_multiple_of(64) && columns.is_multiple_of(16);
-        Self { stream: y.len() >= STREAMED && self.carry.is_none() && aligned, ..self }
+        Self { stream: self.carry.is_none() && is_streamed(y, columns), ..self }
     }
 
     pub(crate) fn is_plain(&self) -> bool {

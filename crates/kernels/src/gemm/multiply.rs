@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     SharedMut,
+    cut::part,
     simd::{Kernel, Lanes},
 };
 use std::ops::Range;
@@ -124,11 +125,6 @@ impl Kernel for Block<'_> {
             }
         }
     }
-}
-
-/// The `index`th range of `size` items, cut off at `end`.
-fn part(index: usize, size: usize, end: usize) -> Range<usize> {
-    index * size..((index + 1) * size).min(end)
 }
 
 /// Rows of A in one chunk: row `i` starts at `i * row_step`, its products are `step` apart.

@@ -1,21 +1,7 @@
 //! The order in which a product reads its right operand: panels of columns, and in each, row after row.
 
 use super::{GemmProblem, microkernel::VECTORS};
-use crate::{
-    Isa,
-    simd::{Kernel, Lanes},
-};
-
-struct LaneCount;
-
-impl Kernel for LaneCount {
-    type Output = usize;
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, _: L) -> usize {
-        L::COUNT
-    }
-}
+use crate::Isa;
 
 /// `columns` columns cut into panels of two vectors; the last may be of one. A panel is stored as `[depth][columns of the
 /// panel]`, filled up with zeros to whole vectors.
@@ -43,7 +29,7 @@ pub(crate) struct Panel {
 
 impl Panels {
     pub(crate) fn new(columns: usize, depth: usize, isa: Isa) -> Self {
-        Self { columns, depth, lanes: isa.run(LaneCount), vectors: VECTORS }
+        Self { columns, depth, lanes: isa.lanes(), vectors: VECTORS }
     }
 
     /// Panels of a single vector.

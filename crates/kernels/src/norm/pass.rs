@@ -8,6 +8,7 @@
 
 use crate::{
     Machine, SharedMut,
+    cut::{LINE, is_streamed, part, share},
     simd::{Kernel, Lanes, end_streams, prefetch},
     vector::{CHUNK, load, store},
 };
@@ -43,10 +44,6 @@ const PART_PIXELS: usize = 64;
 const BLOCK_PIXELS: usize = 32;
 /// Registers of a strip: their sums and parameters have to stay in registers.
 const STRIP: usize = 4;
-/// Outputs of so many values are stored past the caches: before anybody reads them they would have left.
-const LARGE: usize = 4 << 20;
-/// Values of a cache line.
-const LINE: usize = 16;
 /// No instruction set has wider registers.
 const MOST_LANES: usize = 64;
 
@@ -80,8 +77,8 @@ impl<'a, const K: usize, const P: usize> Operands<'a, K, P> {
         let fits = |input: &Option<&[f32]>| input.map_or(out.len(), <[f32]>::len) == len;
         assert!(inputs.iter().all(fits), "every input has M C values");
         assert!(params.iter().all(|param| param.len() >= channels), "every parameter has C values");
-        let large = len >= LARGE && inputs.iter().all(Option::is_some);
-        Shared { out: SharedMut::new(out), inputs, params, channels, large }
+        let streams = stores && inputs.iter().all(Option::is_some) && is_streamed(out, channels);
+        Shared { out: SharedMut::new(out), inputs, params, channels, streams }
     }
 
     /// Stores a value for every pixel.
@@ -90,7 +87,7 @@ impl<'a, const K: usize, const P: usize> Operands<'a, K, P> {
         let shared = &self.share(true);
         let chunk = (CHUNK / shared.channels).max(1);
         machine.threads.run(pixels.div_ceil(chunk), |_, index| {
-            let pixels = index * chunk..pixels.min((index + 1) * chunk);
+            let pixels = part(index, chunk, pixels);
             machine.isa.run(Task { shared, rule, pixels, sums: &mut [] });
         });
     }
@@ -113,7 +110,7 @@ impl<'a, const K: usize, const P: usize> Operands<'a, K, P> {
         machine.threads.run_chunks(sums, S * channels, |index, sums| {
             sums.fill(0.0);
             let part = parts - 1 - index;
-            let pixels = pixels * part / parts..pixels * (part + 1) / parts;
+            let pixels = share(part, parts, pixels);
             machine.isa.run(Task { shared, rule, pixels, sums });
         });
         for channel in 0..channels {
@@ -133,17 +130,11 @@ struct Shared<'a, const K: usize, const P: usize> {
     inputs: [Option<&'a [f32]>; K],
     params: [&'a [f32]; P],
     channels: usize,
-    /// The output is larger than caches are, and its lines are not read here.
-    large: bool,
+    /// The output is stored past the caches; its lines are not read here.
+    streams: bool,
 }
 
 impl<const K: usize, const P: usize> Shared<'_, K, P> {
-    /// Whether the output is stored past the caches.
-    fn streams(&self, lanes: usize) -> bool {
-        let aligned = (self.out.as_mut_ptr() as usize).is_multiple_of(size_of::<f32>() * lanes);
-        self.large && aligned && self.channels.is_multiple_of(lanes)
-    }
-
     /// Asks for `count` values from `at` on of every input, which may lie behind its end.
     #[inline(always)]
     fn prefetch_inputs(&self, at: usize, count: usize) {
@@ -191,7 +182,7 @@ impl<const K: usize, const P: usize> Shared<'_, K, P> {
     ///
     /// # Safety
     /// - `out` has M C values, `at + count` is at most that, and no other task touches them.
-    /// - With `streams`, [`streams`](Self::streams) has said so, and `count` is a whole register.
+    /// - With `streams`, `self.streams` holds, and `count` is a whole register.
     #[inline(always)]
     unsafe fn write<L: Lanes>(&self, lanes: L, at: usize, value: L::Vector, count: usize, streams: bool) {
         // SAFETY: the caller's contract.
@@ -218,7 +209,7 @@ impl<const K: usize, const P: usize, const S: usize, R: Rule<K, P, S>> Kernel fo
         let (channels, end) = (self.shared.channels, self.pixels.end);
         // Memory streams best pixel by pixel; sums want a strip's registers for longer.
         let pixels = if S == 0 { 1 } else { BLOCK_PIXELS };
-        let streams = R::STORES && self.shared.streams(L::COUNT);
+        let streams = self.shared.streams;
         for start in self.pixels.clone().step_by(pixels) {
             let block = start..end.min(start + pixels);
             let mut channel = 0;

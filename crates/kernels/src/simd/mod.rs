@@ -163,6 +163,11 @@ impl Isa {
         }
     }
 
+    /// How many f32 one of its registers holds.
+    pub fn lanes(self) -> usize {
+        self.run(CountLanes)
+    }
+
     /// Runs `kernel`, compiled for this instruction set.
     #[inline]
     pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
@@ -171,6 +176,17 @@ impl Isa {
             Kind::Avx2(token) => token.run(kernel),
             Kind::Scalar => kernel.run(scalar::Scalar),
         }
+    }
+}
+
+struct CountLanes;
+
+impl Kernel for CountLanes {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, _: L) -> usize {
+        L::COUNT
     }
 }
 

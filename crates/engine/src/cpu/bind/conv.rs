@@ -254,13 +254,12 @@ impl Binder<'_> {
         packing: Packing,
         folded: Option<Fold>,
     ) -> Result<Weights, EngineError> {
-        if folded.is_none() && packing.is_none() {
-            return Ok(Weights::Plain(weight));
-        }
-        if folded.is_none() && self.packs_late(packing.packed_len()) {
-            return Ok(Weights::Here { packing, weight });
-        }
-        self.packed(step, weight, packing, folded).map(Weights::Ahead)
+        self.parameter(step, weight)?;
+        Ok(match folded {
+            None if packing.is_none() => Weights::Plain(weight),
+            None if self.packs_late(packing.packed_len()) => Weights::Here { packing, weight },
+            _ => Weights::Ahead(self.packed(step, weight, packing, folded)?),
+        })
     }
 
     /// The place of a parameter's weights in the order of `packing`, with a batch normalisation folded in.

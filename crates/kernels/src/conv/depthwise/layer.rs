@@ -9,11 +9,11 @@ use crate::{
     Isa, Machine, SharedMut,
     conv::{
         ConvProblem, Pictures,
-        blocks::{part, whole_lines},
         correlation::{Axis, Correlation},
         pack::{Packing, effective_strides},
         rows::RowReader,
     },
+    cut::{is_streamed, part, whole_lines},
     gemm::{Finish, Panels},
     simd::{Kernel, Lanes, end_streams},
 };
@@ -79,7 +79,7 @@ impl Layer {
     ) {
         let tasks = x.rows * self.cut.blocks * self.row_blocks();
         let scratch = &mut scratch[..self.scratch_len() * machine.threads.count()];
-        let streams = streams(y, self.panels.columns);
+        let streams = is_streamed(y, self.panels.columns);
         let y = SharedMut::new(y);
         machine.threads.run_with_scratch(tasks, scratch, |index, scratch| {
             self.isa.run(Task { layer: self, x, weights, finish, y, streams, index, scratch });
@@ -90,18 +90,6 @@ impl Layer {
         self.result[0].div_ceil(self.rows)
     }
 }
-
-/// Whether `y` is written past the caches.
-fn streams(y: &[f32], channels: usize) -> bool {
-    y.len() >= STREAMED
-        && channels.is_multiple_of(LINE)
-        && y.as_ptr().align_offset(LINE * size_of::<f32>()) == 0
-}
-
-/// f32 of a cache line.
-const LINE: usize = 16;
-/// Results of at least so many f32 leave the last-level cache before anybody reads them.
-const STREAMED: usize = 4 * 1024 * 1024;
 
 struct Task<'a> {
     layer: &'a Layer,

@@ -2,10 +2,10 @@
 
 use crate::conv::{
     Pictures,
-    blocks::whole_lines,
     correlation::Axis,
     rows::{RowReader, Window},
 };
+use crate::cut::whole_lines;
 use std::ops::Range;
 
 /// f32 of copied rows at most, if a row of results needs no more: half of a second-level cache.

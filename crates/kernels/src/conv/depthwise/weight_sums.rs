@@ -9,11 +9,11 @@ use crate::{
     Isa, Machine, SharedMut,
     conv::{
         ConvProblem, Pictures,
-        blocks::{part, whole_lines},
         correlation::{Axis, Correlation},
         pack::Packing,
         rows::RowReader,
     },
+    cut::{part, share, whole_lines},
     epilogue::Store,
     gemm::Panels,
     simd::{Kernel, Lanes},
@@ -58,7 +58,7 @@ impl WeightSums {
     /// The rows of dy of a part, over all pictures present.
     fn rows_of(&self, part: usize, pictures: usize) -> Range<usize> {
         let rows = pictures * self.axes[0].output;
-        part * rows / self.parts..(part + 1) * rows / self.parts
+        share(part, self.parts, rows)
     }
 
     /// Adds up everything and writes dw.

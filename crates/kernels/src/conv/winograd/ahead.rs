@@ -1,11 +1,9 @@
 //! Cache lines that are asked for while products are computed, so that they are there when tiles are read or written.
 
 use super::transform::OUTPUTS;
+use crate::cut::LINE;
 use crate::simd::prefetch;
 use std::ops::Range;
-
-/// f32 of a cache line.
-const LINE: usize = 16;
 
 /// Pictures that are cut into tiles of 4 x 4 pixels.
 #[derive(Clone, Copy, Debug)]

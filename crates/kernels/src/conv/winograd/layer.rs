@@ -12,11 +12,11 @@ use crate::{
     Isa, Machine, SharedMut,
     conv::{
         Algorithms, Choice, Pictures,
-        blocks::{part, whole_lines},
         correlation::{Axis, Correlation},
         pack::Packing,
         rows::RowReader,
     },
+    cut::{part, whole_lines},
     gemm::Finish,
 };
 

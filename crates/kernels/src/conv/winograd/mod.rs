@@ -16,6 +16,8 @@
 //! A NaN or an infinity in the input reaches all outputs of the tiles that read it (and an infinity may become NaN there),
 //! where the definition would spare those outside the kernel's reach. `Algorithms::Direct` spares them.
 
+use crate::cut::LINE;
+
 mod ahead;
 mod by_panels;
 mod by_tiles;
@@ -36,6 +38,6 @@ const MATRICES: usize = transform::POINTS * transform::POINTS;
 
 /// `len` f32 rounded up to an odd number of cache lines.
 fn odd_lines(len: usize) -> usize {
-    let lines = len.div_ceil(16);
-    16 * (lines + usize::from(lines.is_multiple_of(2)))
+    let lines = len.div_ceil(LINE);
+    LINE * (lines + usize::from(lines.is_multiple_of(2)))
 }

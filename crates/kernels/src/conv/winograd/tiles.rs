@@ -6,9 +6,9 @@ use super::{
 };
 use crate::conv::{
     Pictures,
-    blocks::whole_lines,
     rows::{RowReader, Window},
 };
+use crate::cut::whole_lines;
 use std::{array::from_fn, ops::Range};
 
 /// Room behind a copied tile: its last channels are read as whole vectors.

@@ -7,7 +7,7 @@ use super::{
     transform::{Input, POINTS, Places, transform_into},
 };
 use crate::{
-    conv::blocks::{part, whole_lines},
+    cut::{part, whole_lines},
     gemm::{MOST_ROWS, Panel, Runs, Sums, Walk, sum_tile, tiles},
     simd::Lanes,
 };

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     Isa, Machine, SharedMut,
-    conv::{Algorithms, Choice, ConvProblem, Pictures, blocks::part, rows::RowReader},
+    conv::{Algorithms, Choice, ConvProblem, Pictures, rows::RowReader},
+    cut::{part, share},
     epilogue::Store,
     gemm::{MOST_ROWS, Panels},
 };
@@ -246,7 +247,7 @@ impl WeightSums {
         machine.threads.run_with_scratch(parts, workers, |index, scratch| {
             // SAFETY: each part has sums of its own.
             let sums = unsafe { of_parts.slice(index * len, len) };
-            let chunks = index * chunks / parts..(index + 1) * chunks / parts;
+            let chunks = share(index, parts, chunks);
             self.isa.run(SumPart { job, block: self.block(0), chunks, sums, scratch });
         });
         let (rows, sums) = (self.dy.panels.columns, &*sums);

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     Isa, Machine, SharedMut,
     conv::pack::{Order, Packing},
+    cut::share,
     gemm::{Panel, Panels},
     simd::{Kernel, Lanes},
 };
@@ -66,7 +67,7 @@ impl TransformedWeights {
         let out = SharedMut::new(&mut out[..group.len() * self.panel_step()]);
         machine.threads.run_with_scratch(group.len() * parts, scratch, |index, scratch| {
             let (slot, part) = (index / parts, index % parts);
-            let rows = part * self.channels() / parts..(part + 1) * self.channels() / parts;
+            let rows = share(part, parts, self.channels());
             let panel = self.panels.panel(group.start + slot);
             let first = slot * self.panel_step() + rows.start * panel.stride;
             let out = out.as_mut_ptr().wrapping_add(first);
