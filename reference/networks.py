@@ -47,10 +47,19 @@ def convolutions(inputs, outputs):
     )
 
 
+def resnet18_32px(classes=10):
+    """ResNet-18 behind a stem that keeps the size of small pictures."""
+    network = torchvision.models.resnet18(weights=None, num_classes=classes)
+    network.conv1, network.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.Identity()
+    return network
+
+
 def build(name):
     """The network, the shape of one picture, and the number of classes."""
     if name == "lenet5":
         return LeNet(), (1, 28, 28), 10
     if name == "unet":
         return UNet(), (1, 256, 256), 2
+    if name == "resnet18_32px":
+        return resnet18_32px(), (3, 32, 32), 10
     return torchvision.models.get_model(name, weights=None), (3, 224, 224), 1000

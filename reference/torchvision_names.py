@@ -1,4 +1,5 @@
-"""Names, shapes and counts of torchvision's networks, and of U-Net as networks.py has it, for crates/zoo/tests/fixtures/torchvision.json.
+"""Names, shapes and counts of torchvision's networks, and of others as networks.py has them, for
+crates/zoo/tests/fixtures/torchvision.json.
 
 Run as `python reference/torchvision_names.py`. Multiply-adds are half of what torch.utils.flop_counter counts:
 products of convolutions and fully connected layers only, for one picture.
@@ -13,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import networks
 
-NETWORKS = ["alexnet", "vgg16", "resnet18", "resnet34", "mobilenet_v2", "unet"]
+NETWORKS = ["alexnet", "vgg16", "resnet18", "resnet34", "resnet18_32px", "mobilenet_v2", "unet"]
 
 
 def describe(name):

@@ -1,6 +1,7 @@
 //! Residual networks. He, Zhang, Ren, Sun: Deep residual learning for image recognition, 2015.
 //!
-//! Names, strides and initialisation are torchvision's (`torchvision/models/resnet.py`).
+//! Names, strides and initialisation are torchvision's (`torchvision/models/resnet.py`). `resnet18_32px` is what pictures as
+//! small as CIFAR's are usually given to: the same stages behind a stem that keeps their size.
 
 use crate::{
     Card, Options, Target,
@@ -12,8 +13,22 @@ use svertka_graph::{
 };
 
 pub(crate) static CARDS: &[Card] = &[
-    card("resnet18", 11_689_512, 1_814_073_344, |options| resnet(options, basic_block, [2, 2, 2, 2])),
-    card("resnet34", 21_797_672, 3_663_761_408, |options| resnet(options, basic_block, [3, 4, 6, 3])),
+    card("resnet18", 11_689_512, 1_814_073_344, |options| {
+        resnet(options, halving_stem, basic_block, [2, 2, 2, 2])
+    }),
+    card("resnet34", 21_797_672, 3_663_761_408, |options| {
+        resnet(options, halving_stem, basic_block, [3, 4, 6, 3])
+    }),
+    Card {
+        size: [32, 32],
+        classes: 10,
+        // Of the 50,000 training pictures of CIFAR-10.
+        mean: &[0.4914, 0.4822, 0.4465],
+        std: &[0.2470, 0.2435, 0.2616],
+        ..card("resnet18_32px", 11_173_962, 555_422_720, |options| {
+            resnet(options, plain_stem, basic_block, [2, 2, 2, 2])
+        })
+    },
 ];
 
 const fn card(name: &'static str, parameters: u64, multiply_adds: u64, graph: GraphFunction) -> Card {
@@ -37,11 +52,13 @@ const fn card(name: &'static str, parameters: u64, multiply_adds: u64, graph: Gr
 /// A residual block: from its input, the width of its stage and its stride to its output.
 type Block = for<'b> fn(&Flow<'b>, usize, usize) -> Flow<'b>;
 
-fn resnet(options: &Options, block: Block, depths: [usize; 4]) -> Result<Graph, GraphError> {
+/// What is in front of the stages: from the picture to their input.
+type Stem = for<'b> fn(&Flow<'b>) -> Flow<'b>;
+
+fn resnet(options: &Options, stem: Stem, block: Block, depths: [usize; 4]) -> Result<Graph, GraphError> {
     let network = Builder::new();
     let image = network.image(options.channels, options.size).normalise(&options.mean, &options.std);
-    let stem = conv(&image.name("conv1"), 64, kernel(7).stride(2).padding(3));
-    let mut x = stem.name("bn1").batch_norm().relu().max_pool(kernel(3).stride(2).padding(1));
+    let mut x = stem(&image);
     for (stage, depth) in depths.into_iter().enumerate() {
         x = x.sequence(&format!("layer{}", stage + 1), |x| {
             (0..depth).fold(x, |x, index| {
@@ -53,6 +70,16 @@ fn resnet(options: &Options, block: Block, depths: [usize; 4]) -> Result<Graph, 
     let features = x.global_average_pool().flatten().dropout(options.dropout);
     features.name("fc").linear(options.classes).classify();
     network.finish()
+}
+
+/// Takes the paper's 224 pixels to 56.
+fn halving_stem<'b>(image: &Flow<'b>) -> Flow<'b> {
+    let x = conv(&image.name("conv1"), 64, kernel(7).stride(2).padding(3));
+    x.name("bn1").batch_norm().relu().max_pool(kernel(3).stride(2).padding(1))
+}
+
+fn plain_stem<'b>(image: &Flow<'b>) -> Flow<'b> {
+    conv(&image.name("conv1"), 64, kernel(3).padding(1)).name("bn1").batch_norm().relu()
 }
 
 fn basic_block<'b>(x: &Flow<'b>, channels: usize, stride: usize) -> Flow<'b> {
