@@ -79,6 +79,8 @@ impl Pass<'_> {
         if let Kind::Conv(conv) = &mut step.kind {
             conv.add = conv.add.map(|slot| self.convert(slot, Layout::ChannelsLast, step.backward));
         }
+        // It is made of pictures, but is none.
+        let output = if matches!(step.kind, Kind::ConvWeightGradient(..)) { PARAMETERS } else { output };
         for &slot in &step.outputs {
             let value = &mut self.plan.values[slot];
             if value.home == Home::Arena && value.rank > 2 {

@@ -10,7 +10,7 @@ fn window(kernel: &[usize], strides: &[usize], dilations: &[usize], pads: &[usiz
 }
 
 pub fn problems() -> Vec<Problem> {
-    [convs(), transposed(), pools(), global()].into_iter().flatten().collect()
+    [convs(), vec![twice()], transposed(), pools(), global()].into_iter().flatten().collect()
 }
 
 fn convs() -> Vec<Problem> {
@@ -33,6 +33,18 @@ fn convs() -> Vec<Problem> {
         conv(window(&[3], &[2], &[1], &[2, 1]), 1, &[2, 3, 8], 4, true),
         conv(window(&[2], &[3], &[3], &[0, 2]), 2, &[3, 4, 9], 2, false),
     ]
+}
+
+/// Two convolutions by one weight, whose gradients are added up.
+fn twice() -> Problem {
+    let op = Op::Conv(Conv { window: Window::new(&[3, 3]).pad(1), group: 1 });
+    let mut problem = one(op.clone(), &[batch(&[2, 3, 5, 7]), weight(&[3, 3, 3, 3])]);
+    let graph = &mut problem.graph;
+    let (y, weight) = (graph.outputs()[0], graph.parameters().next().unwrap().0);
+    let again = graph.add_node("again", op, &[y, weight]).unwrap();
+    graph.set_outputs(&again);
+    problem.name = "Conv twice by the same weight".into();
+    problem
 }
 
 fn transposed() -> Vec<Problem> {
