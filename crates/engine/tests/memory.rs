@@ -145,3 +145,40 @@ fn a_program_larger_than_the_limit_is_refused_before_anything_is_allocated() {
         )
     );
 }
+
+/// Whatever overflows, an extent, a length, a sum of lengths or of multiply-adds, the answer is an error.
+#[test]
+fn no_batch_is_so_large_that_its_sizes_wrap() {
+    for name in ["lenet5", "resnet18_32px", "mobilenet_v2"] {
+        let graph = network(name);
+        let plan = Arc::new(lower(&graph, &Purpose::training()).unwrap());
+        let state = State::new(&graph, &Parameters::initialise(&graph, 1).unwrap()).unwrap();
+        for exponent in 21..usize::BITS {
+            let mut workspace = Workspace::new(Machine::new(1)).with_memory_limit(Some(1 << 30));
+            let bound = plan.bind(&Sizes::batch(1 << exponent), &state, &mut workspace);
+            let error = bound.map(|program| program.batch()).unwrap_err();
+            let message = error.to_string();
+            let fits = match error {
+                EngineError::MemoryLimit { bytes, .. } | EngineError::Memory { bytes } => {
+                    bytes > 1 << exponent
+                }
+                EngineError::Graph(_) | EngineError::Unsupported { .. } => {
+                    message.contains("node `")
+                        && (message.contains("memory") || message.contains("address space"))
+                }
+                _ => false,
+            };
+            assert!(fits, "{name}, a batch of 2^{exponent}: {message}");
+        }
+    }
+}
+
+#[test]
+fn a_batch_without_rows_is_refused_by_name() {
+    let graph = network("lenet5");
+    let plan = Arc::new(lower(&graph, &Purpose::training()).unwrap());
+    let state = State::new(&graph, &Parameters::initialise(&graph, 1).unwrap()).unwrap();
+    let bound = plan.bind(&Sizes::batch(0), &state, &mut Workspace::new(Machine::new(1)));
+    let message = bound.map(|program| program.batch()).unwrap_err().to_string();
+    assert!(message.contains("node `normalise.centred`") && message.contains("empty"), "{message}");
+}

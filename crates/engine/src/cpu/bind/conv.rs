@@ -128,7 +128,7 @@ pub(super) fn forward(binder: &mut Binder, step: &Step, fused: &FusedConv) -> Re
         plan.forward(cx.machine, input, packed, &epilogue, cx.write(y), scratch);
     })
     .by(algorithm)
-    .costs(problem.batch * problem.multiply_adds())
+    .costs(problem.batch.saturating_mul(problem.multiply_adds()))
     .with_scratch(scratch))
 }
 
@@ -178,7 +178,7 @@ fn backwards(
         plan.run(cx.machine, input, packed, &epilogue, cx.write(y), scratch);
     })
     .by(algorithm)
-    .costs(problem.batch * problem.multiply_adds())
+    .costs(problem.batch.saturating_mul(problem.multiply_adds()))
     .with_scratch(scratch))
 }
 
@@ -200,7 +200,7 @@ pub(super) fn weight_gradient(
         plan.run(cx.machine, input, cx.read(dy), cx.write(dw), store.of(cx), cx.scratch());
     })
     .by(algorithm)
-    .costs(problem.batch * problem.multiply_adds())
+    .costs(problem.batch.saturating_mul(problem.multiply_adds()))
     .with_scratch(scratch))
 }
 

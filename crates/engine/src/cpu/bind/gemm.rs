@@ -140,7 +140,7 @@ pub(super) fn matmul(binder: &mut Binder, step: &Step) -> Result<Bound, EngineEr
     let problem = product(binder, step, rows, columns, depth)?;
     let (a_batch, b_batch) = (matrices(&a_shape), matrices(&b_shape));
     let offsets = broadcast_offsets(a_batch, b_batch);
-    let multiply_adds = problem.multiply_adds() * offsets.len();
+    let multiply_adds = problem.multiply_adds().saturating_mul(offsets.len());
     let plan = GemmPlan::new(problem, binder.machine().isa);
     let scratch = plan.scratch_len(binder.threads());
     // Rows of the batch are rows of one matrix, or matrices.

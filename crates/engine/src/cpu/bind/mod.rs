@@ -140,7 +140,7 @@ impl Plan {
                 .iter()
                 .any(|step| matches!(&step.kind, Kind::Norm(norm) if norm.training)),
             cost: Cost {
-                multiply_adds: steps.iter().map(|step| step.multiply_adds).sum(),
+                multiply_adds: steps.iter().fold(0, |sum: u64, step| sum.saturating_add(step.multiply_adds)),
                 scratch_bytes: 4 * placement.len,
                 scratch_lower_bound: 4 * placement.lower_bound,
             },
@@ -233,7 +233,8 @@ impl<'a> Binder<'a> {
         };
         for &index in &stretch.steps {
             let mut step = piece.bind(&piece.plan.steps[index])?;
-            step.multiply_adds = step.multiply_adds * self.batch.size as u64 / stretch.rows as u64;
+            let whole = u128::from(step.multiply_adds) * self.batch.size as u128 / stretch.rows as u128;
+            step.multiply_adds = u64::try_from(whole).unwrap_or(u64::MAX);
             most_scratch = most_scratch.max(step.scratch.len());
             bound[index] = Some(step);
         }
