@@ -60,9 +60,10 @@ const CONVOLUTIONS: [(&str, [usize; 7]); 32] = [
 ];
 
 /// Name, batch, inputs, outputs.
-const FULLY_CONNECTED: [(&str, [usize; 3]); 7] = [
+const FULLY_CONNECTED: [(&str, [usize; 3]); 8] = [
     ("FC 400-120", [128, 400, 120]),
     ("FC 9216-4096", [128, 9216, 4096]),
+    ("FC 25088-4096 batch 4", [4, 25088, 4096]),
     ("FC 9216-4096 batch 32", [32, 9216, 4096]),
     ("FC 4096-4096 batch 32", [32, 4096, 4096]),
     ("FC 4096-1000 batch 32", [32, 4096, 1000]),

@@ -12,6 +12,14 @@ pub(crate) fn part(index: usize, size: usize, end: usize) -> Range<usize> {
     index * size..((index + 1) * size).min(end)
 }
 
+/// Ranges of `size` items that together are `range`; a single empty one if that is empty.
+pub(crate) fn cuts(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..range.len().div_ceil(size).max(1)).map(move |index| {
+        let cut = part(index, size, range.len());
+        range.start + cut.start..range.start + cut.end
+    })
+}
+
 /// The `index`th of `count` ranges of nearly equal length that together are `0..len`.
 pub(crate) fn share(index: usize, count: usize, len: usize) -> Range<usize> {
     index * len / count..(index + 1) * len / count
@@ -38,6 +46,7 @@ mod tests {
         for len in [0, 1, 7, 64] {
             let shares: Vec<usize> = (0..5).flat_map(|index| share(index, 5, len)).collect();
             let parts: Vec<usize> = (0..len.div_ceil(3)).flat_map(|index| part(index, 3, len)).collect();
+            assert!(cuts(5..5 + len, 3).flatten().eq(5..5 + len), "{len}");
             assert!(shares.iter().copied().eq(0..len) && parts.iter().copied().eq(0..len), "{len}");
         }
     }

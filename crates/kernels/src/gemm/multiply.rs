@@ -1,28 +1,32 @@
 //! The blocked product.
 //!
 //! A task owns a block of rows and of panels of y. For every chunk of the inner dimension it brings both operands into
-//! the second-level cache (a transposed A and a plain B are packed, the rest is read where it lies) and runs the
-//! register block over all tiles:
+//! the second-level cache (A is packed, and a B that is not yet) and runs the register block over all tiles:
 //!
 //! ```text
-//! for each chunk of DEPTH products:  pack
-//!     for each panel:  for each tile of rows:  y = finish(sums over the chunk)
+//! for each chunk of DEPTH products:
+//!     for each slice of the chunk:  pack
+//!         for each band of rows:  for each panel:  for each tile of the band:
+//!             sums of the tile += products of the slice
+//!             y = finish(sums) behind the last slice
 //! ```
 //!
-//! Between chunks y holds the partial sums, so the order of summation depends on `DEPTH` alone.
+//! Between chunks y holds the partial sums, so the order of summation depends on `DEPTH` alone. A plain B of few rows of A
+//! is all that moves: short slices of many panels let it be read along its rows. Where there are few products y is all that
+//! moves: low bands of many panels let it be written along its rows.
 
 use super::{
     Addend, GemmCall, GemmProblem, Present, Right,
     finish::Finish,
-    microkernel::{MOST_ROWS, MOST_SUMS, Runs, Sums, Walk, sum_tile, tiles},
-    pack::{Panel, Panels, pack_columns},
+    microkernel::{MOST_ROWS, MOST_SUMS, Rows, Runs, Sums, Walk, sum_tile_into, tiles},
+    pack::{Panel, Panels},
 };
 use crate::{
     SharedMut,
-    cut::part,
-    simd::{Kernel, Lanes},
+    cut::{LINE, cuts, is_streamed, part, whole_lines},
+    simd::{Kernel, Lanes, end_streams},
 };
-use std::ops::Range;
+use std::{hint::black_box, ops::Range};
 
 /// How many products are summed in registers: so many rows of a panel take half of a first-level cache.
 pub(super) const DEPTH: usize = 256;
@@ -32,16 +36,22 @@ pub(super) const DEPTH: usize = 256;
 pub(super) struct Blocks {
     pub(super) rows: usize,
     pub(super) panels: usize,
+    /// Rows whose tiles are done panel by panel.
+    pub(super) band: usize,
+    /// How many products of a plain B are packed at once, at most [`DEPTH`].
+    pub(super) slice: usize,
 }
 
 impl Blocks {
-    /// How many f32 a worker packs A and B into.
+    /// How many f32 a worker needs: for A and B packed, and for sums.
     pub(super) fn scratch_len(&self, problem: &GemmProblem, panels: &Panels) -> usize {
-        self.packed_a(problem) + self.panels * panels.whole() * problem.depth.min(DEPTH)
+        let sums = if self.slice < DEPTH { self.rows * self.panels * panels.whole() } else { 0 };
+        self.packed(problem, panels).iter().sum::<usize>() + whole_lines(sums.max(MOST_SUMS))
     }
 
-    fn packed_a(&self, problem: &GemmProblem) -> usize {
-        if problem.trans_a { self.rows * problem.depth.min(DEPTH) } else { 0 }
+    fn packed(&self, problem: &GemmProblem, panels: &Panels) -> [usize; 2] {
+        let a = self.rows * (problem.depth.min(DEPTH) + LINE);
+        [whole_lines(a), self.panels * panels.whole() * problem.depth.min(self.slice)]
     }
 }
 
@@ -50,8 +60,12 @@ pub(super) struct Product<'a> {
     problem: &'a GemmProblem,
     panels: Panels,
     blocks: Blocks,
+    /// How many f32 of a worker's scratch are for A and B.
+    packed: [usize; 2],
     call: &'a GemmCall<'a>,
     y: SharedMut<'a, f32>,
+    /// Past the caches.
+    stream: bool,
     /// Blocks of rows, blocks of panels.
     grid: [usize; 2],
 }
@@ -65,7 +79,12 @@ impl<'a> Product<'a> {
         y: &'a mut [f32],
     ) -> Self {
         let grid = [call.present.rows.div_ceil(blocks.rows), panels.count().div_ceil(blocks.panels)];
-        Self { problem, panels, blocks, call, y: SharedMut::new(y), grid }
+        let packed = blocks.packed(problem, &panels);
+        // A packed B is contiguous as it lies.
+        let slice = if matches!(call.b, Right::Packed(_)) { DEPTH } else { blocks.slice };
+        let stream = call.present.depth <= DEPTH && is_streamed(y, problem.columns);
+        let blocks = Blocks { slice, ..blocks };
+        Self { problem, panels, blocks, packed, call, y: SharedMut::new(y), stream, grid }
     }
 
     pub(super) fn tasks(&self) -> usize {
@@ -86,7 +105,8 @@ impl<'a> Product<'a> {
             Addend::Full(add) => (None, Some(&add[n * self.problem.strides()[2]..])),
             Addend::None | Addend::Output => (None, None),
         };
-        Finish { beta: self.problem.beta, bias, add, activation: self.call.activation, ..begun }
+        let (beta, stream) = (self.problem.beta, self.stream && carry.is_none());
+        Finish { beta, bias, add, activation: self.call.activation, stream, ..begun }
     }
 }
 
@@ -108,21 +128,32 @@ impl Kernel for Block<'_> {
         let (n, block) = (self.index / (row_blocks * panel_blocks), self.index % (row_blocks * panel_blocks));
         let rows = part(block % row_blocks, product.blocks.rows, rows);
         let panels = part(block / row_blocks, product.blocks.panels, product.panels.count());
-        let (packed_a, packed_b) = self.scratch.split_at_mut(product.blocks.packed_a(product.problem));
+        let (packed_a, rest) = self.scratch.split_at_mut(product.packed[0]);
+        let (packed_b, sums) = rest.split_at_mut(product.packed[1]);
         // A depth of 0 has one empty chunk, which stores zeros and the addend.
-        for chunk in 0..depth.div_ceil(DEPTH).max(1) {
-            let chunk = part(chunk, DEPTH, depth);
+        for chunk in cuts(0..depth, DEPTH) {
             let a = product.left(n, &rows, &chunk, packed_a);
             let finish = product.finish(&chunk, n);
-            for (slot, panel) in panels.clone().enumerate() {
-                let panel = product.panels.panel(panel);
-                let slot = &mut packed_b[slot * product.panels.whole() * product.problem.depth.min(DEPTH)..];
-                let b = product.right(n, panel, &chunk, slot);
-                let panel_of = OnePanel { product, n, panel, rows: rows.clone(), depth: chunk.len() };
-                // SAFETY: `left` and `right` hold the chunk's products of these rows and this panel, and no other task has
-                // these elements of y.
-                unsafe { panel_of.run(lanes, a, b, &finish) };
+            for slice in cuts(chunk.clone(), product.blocks.slice) {
+                let begun = slice.start > chunk.start;
+                let part = Part {
+                    product,
+                    n,
+                    rows: rows.clone(),
+                    panels: panels.clone(),
+                    depth: slice.len(),
+                    a: Left { values: &a.values[(slice.start - chunk.start) * a.step..], ..a },
+                    b: product.right(lanes, n, &panels, &slice, packed_b),
+                    sums: Sums { start: sums.as_mut_ptr(), begun },
+                    finish: (slice.end == chunk.end).then_some(&finish),
+                };
+                // SAFETY: `left` and `right` hold the slice's products of these rows and panels, no other task has these
+                // elements of y, and `Blocks` made room for the sums.
+                unsafe { part.run(lanes) };
             }
+        }
+        if product.stream {
+            end_streams();
         }
     }
 }
@@ -136,8 +167,8 @@ struct Left<'a> {
 }
 
 impl Product<'_> {
-    /// The block's rows of A. A transposed A is packed, because its rows may be a power of two apart and fall into one
-    /// set of the cache.
+    /// The block's rows of A, packed, because as they lie they may be a power of two apart and fall into one set of the
+    /// cache.
     fn left<'s>(
         &'s self,
         n: usize,
@@ -146,67 +177,118 @@ impl Product<'_> {
         packed: &'s mut [f32],
     ) -> Left<'s> {
         let a = &self.call.a[n * self.problem.strides()[0]..];
-        if !self.problem.trans_a {
-            let (row_step, step) = (self.problem.depth, 1);
-            return Left { values: &a[(rows.start * row_step + chunk.start)..], row_step, step };
+        let GemmProblem { rows: all, depth, trans_a, .. } = *self.problem;
+        let (lines, line, from, stride) = if trans_a {
+            (chunk.len(), rows.len(), chunk.start * all + rows.start, all)
+        } else {
+            (rows.len(), chunk.len(), rows.start * depth + chunk.start, depth)
+        };
+        let packed_stride = if trans_a { line } else { line + LINE };
+        for index in 0..lines {
+            packed[index * packed_stride..][..line].copy_from_slice(&a[from + index * stride..][..line]);
         }
-        for (packed, k) in packed.chunks_exact_mut(rows.len()).zip(chunk.clone()) {
-            let start = k * self.problem.rows + rows.start;
-            packed.copy_from_slice(&a[start..start + rows.len()]);
-        }
-        Left { values: packed, row_step: 1, step: rows.len() }
+        let (row_step, step) = if trans_a { (1, packed_stride) } else { (packed_stride, 1) };
+        Left { values: packed, row_step, step }
     }
 
-    /// The panel's rows of B in one chunk, `panel.stride` apart.
-    fn right<'s>(&'s self, n: usize, panel: Panel, chunk: &Range<usize>, packed: &'s mut [f32]) -> &'s [f32] {
-        let len = chunk.len() * panel.stride;
+    /// The panels' rows of B in one slice.
+    #[inline(always)]
+    fn right<'s, L: Lanes>(
+        &'s self,
+        lanes: L,
+        n: usize,
+        panels: &Range<usize>,
+        slice: &Range<usize>,
+        packed: &'s mut [f32],
+    ) -> Panelled<'s> {
         match self.call.b {
             Right::Packed(b) => {
                 let matrix = if self.problem.b_shared { 0 } else { n * self.panels.len() };
-                &b[matrix + self.panels.at(panel, chunk.start)..][..len]
+                let panel_step = self.panels.whole() * self.problem.depth;
+                let values = &b[matrix + panels.start * panel_step..];
+                Panelled { values, panel_step, first: slice.start }
             }
             Right::Plain(b) => {
-                let b = &b[n * self.problem.strides()[1]..];
-                pack_columns(self.problem, b, panel, chunk.start, &mut packed[..len]);
-                &packed[..len]
+                let plain = self.problem.right(&b[n * self.problem.strides()[1]..]);
+                plain.pack(lanes, self.panels, panels, slice, packed);
+                Panelled { values: packed, panel_step: self.panels.whole() * slice.len(), first: 0 }
             }
         }
     }
 }
 
-/// One panel of y in the rows of a block.
-struct OnePanel<'a> {
-    product: &'a Product<'a>,
-    n: usize,
-    panel: Panel,
-    rows: Range<usize>,
-    depth: usize,
+/// Panels of B, `panel_step` apart, from row `first` on.
+#[derive(Clone, Copy)]
+struct Panelled<'a> {
+    values: &'a [f32],
+    panel_step: usize,
+    first: usize,
 }
 
-impl OnePanel<'_> {
+/// The products of one slice in a block of y.
+struct Part<'a> {
+    product: &'a Product<'a>,
+    n: usize,
+    rows: Range<usize>,
+    panels: Range<usize>,
+    depth: usize,
+    a: Left<'a>,
+    b: Panelled<'a>,
+    /// Where the sums of all tiles lie, or of one at a time where a slice is a whole chunk.
+    sums: Sums,
+    /// Behind the last slice of a chunk.
+    finish: Option<&'a Finish<'a>>,
+}
+
+impl Part<'_> {
     /// # Safety
-    /// - `a` and `b` hold `depth` products of every row and column.
+    /// - `a` and `b` hold `depth` products of every row and column, from the first row and panel on.
+    /// - `sums` is writable, and readable if begun, for all tiles, or for one where a slice is a whole chunk.
     /// - No other task touches these elements of y.
     #[inline(always)]
-    unsafe fn run<L: Lanes>(&self, lanes: L, a: Left<'_>, b: &[f32], finish: &Finish<'_>) {
-        let (panel, columns) = (self.panel, self.product.problem.columns);
-        let walk = Walk { a_step: a.step, b_step: panel.stride, depth: self.depth };
-        let runs = Runs::one(walk);
-        let y = self.product.y.as_mut_ptr().wrapping_add(self.n * self.product.problem.strides()[2]);
-        let mut sums = [0.0; MOST_SUMS];
-        for tile in tiles(self.rows.len(), panel.vectors) {
-            let mut pointers = [std::ptr::null(); MOST_ROWS];
-            let mut places = [0; MOST_ROWS];
-            for (slot, row) in tile.clone().enumerate() {
-                pointers[slot] = a.values.as_ptr().wrapping_add(row * a.row_step);
-                places[slot] = (self.rows.start + row) * columns + panel.column;
+    unsafe fn run<L: Lanes>(&self, lanes: L) {
+        let Blocks { band, slice, .. } = self.product.blocks;
+        let whole = self.product.panels.whole();
+        for band in cuts(0..self.rows.len(), band) {
+            for (slot, panel) in self.panels.clone().enumerate() {
+                let panel = self.product.panels.panel(panel);
+                let b = &self.b.values[slot * self.b.panel_step + self.b.first * panel.stride..];
+                let b = &b[..self.depth * panel.stride];
+                for tile in tiles(band.len(), panel.vectors) {
+                    let tile = band.start + tile.start..band.start + tile.end;
+                    let sums = slot * self.rows.len() * whole + tile.start * panel.stride;
+                    let sums =
+                        if slice < DEPTH { self.sums.start.wrapping_add(sums) } else { self.sums.start };
+                    // SAFETY: the caller's contract.
+                    unsafe { self.tile(lanes, panel, tile, b, Sums { start: sums, ..self.sums }) };
+                }
             }
-            let (pointers, places) = (&pointers[..tile.len()], &places[..tile.len()]);
-            // SAFETY: the caller's contract; `GemmPlan::multiply` checked the lengths of bias and addend.
-            unsafe {
-                let fresh = Sums { start: sums.as_mut_ptr(), begun: false };
-                sum_tile(lanes, panel.vectors, pointers, b.as_ptr(), runs, fresh);
-                finish.store(lanes, sums.as_ptr(), panel.vectors, y, places, [panel.column, panel.width]);
+        }
+    }
+
+    /// # Safety
+    /// - As [`run`](Self::run); `b` holds the panel's rows, and `sums` is the tile's.
+    #[inline(always)]
+    unsafe fn tile<L: Lanes>(&self, lanes: L, panel: Panel, tile: Range<usize>, b: &[f32], sums: Sums) {
+        let problem = self.product.problem;
+        let runs = Runs::one(Walk { a_step: self.a.step, b_step: panel.stride, depth: self.depth });
+        let mut pointers = [std::ptr::null(); MOST_ROWS];
+        let mut places = [0; MOST_ROWS];
+        for (slot, row) in tile.clone().enumerate() {
+            pointers[slot] = self.a.values.as_ptr().wrapping_add(row * self.a.row_step);
+            places[slot] = (self.rows.start + row) * problem.columns + panel.column;
+        }
+        let (pointers, places) = (&pointers[..tile.len()], &places[..tile.len()]);
+        let y = self.product.y.as_mut_ptr().wrapping_add(self.n * problem.strides()[2]);
+        // Read anew for every tile: factors that stay in registers push sums out of them.
+        let finish = black_box(self.finish);
+        let straight = finish.filter(|finish| finish.is_plain() && panel.width == panel.stride);
+        let to = straight.map(|finish| Rows { start: y, offsets: places, stream: finish.stream });
+        // SAFETY: the caller's contract; `GemmPlan::multiply` checked the lengths of bias and addend.
+        unsafe {
+            sum_tile_into(lanes, panel.vectors, pointers, b.as_ptr(), runs, sums, to);
+            if let (Some(finish), None) = (finish, to) {
+                finish.store(lanes, sums.start, panel.vectors, y, places, [panel.column, panel.width]);
             }
         }
     }

@@ -1,7 +1,8 @@
 use super::{
     Addend, GemmProblem, Present,
-    multiply::{self, Blocks},
-    pack::{Panels, pack_columns},
+    microkernel::{VECTORS, tile_rows},
+    multiply::{self, Blocks, DEPTH},
+    pack::{PackPanel, Panels},
 };
 use crate::{Isa, Machine, activation::Activation};
 
@@ -31,10 +32,16 @@ pub struct GemmCall<'a> {
 
 /// How many tasks a product is cut into at least, where it is large enough: some for each core of any likely machine.
 const TASKS: usize = 16;
-/// Rows of a block at most: with [`DEPTH`](multiply::DEPTH) products they fill a quarter of a second-level cache.
+/// Rows of a block at most: with [`DEPTH`] products they fill a quarter of a second-level cache.
 const ROWS: usize = 120;
-/// Panels of a block at most: with as many products, a quarter of it.
-const PANELS: usize = 8;
+/// What a block packs of B at most: a quarter of it.
+const PACKED: usize = 32 * 1024;
+/// With at most so many rows the time goes into reading a plain B.
+const FEW_ROWS: usize = 48;
+/// Rows of such a B that are packed at once: few, so that a block of as much memory is as many columns wide.
+const SLICE: usize = 64;
+/// With at most so many products the time goes into writing y.
+const FEW_PRODUCTS: usize = 64;
 
 /// A matrix product with chosen blocks: `y = activation(alpha · op(A) · op(B) + beta · addend)`.
 #[derive(Clone, Debug)]
@@ -52,8 +59,11 @@ impl GemmPlan {
         let row_blocks = problem.rows.div_ceil(ROWS);
         let rows = problem.rows.div_ceil(row_blocks);
         let wanted = TASKS.div_ceil(problem.batch * row_blocks);
-        let panels_at_once = (panels.count() / wanted).clamp(1, PANELS);
-        Self { problem, panels, blocks: Blocks { rows, panels: panels_at_once }, isa }
+        let slice = if rows <= FEW_ROWS && !problem.trans_b { SLICE } else { DEPTH };
+        let most_panels = PACKED / (panels.whole() * slice.min(problem.depth));
+        let panels_at_once = (panels.count() / wanted).clamp(1, most_panels);
+        let band = if problem.depth <= FEW_PRODUCTS { tile_rows(VECTORS) } else { rows };
+        Self { problem, panels, blocks: Blocks { rows, panels: panels_at_once, band, slice }, isa }
     }
 
     /// The problem this plan is for.
@@ -85,7 +95,8 @@ impl GemmPlan {
         assert!(b.len() >= self.matrices_of_b() * len, "B is too short");
         for (b, packed) in b.chunks(len).zip(packed[..self.packed_len()].chunks_mut(panels.len())) {
             machine.threads.run_chunks(packed, panels.whole() * panels.depth, |index, packed| {
-                pack_columns(&self.problem, b, panels.panel(index), 0, packed);
+                let plain = self.problem.right(b);
+                self.isa.run(PackPanel { plain, panels, index, out: packed });
             });
         }
     }

@@ -1,3 +1,4 @@
+use super::pack::Plain;
 use std::fmt;
 
 /// Matrix products of one shape: `y = alpha · op(A) · op(B) + beta · addend`, row-major, for a batch of matrices.
@@ -82,6 +83,11 @@ impl GemmProblem {
         let a = stride(self.a_shared, self.rows * self.depth);
         let b = stride(self.b_shared, self.depth * self.columns);
         [a, b, self.rows * self.columns]
+    }
+
+    /// One matrix of the right operand.
+    pub(super) fn right<'a>(&self, values: &'a [f32]) -> Plain<'a> {
+        Plain { values, columns: self.columns, depth: self.depth, transposed: self.trans_b }
     }
 
     /// Multiply-adds of the whole problem.

@@ -209,6 +209,27 @@ fn nan_and_infinities_go_where_the_twin_sends_them() {
 }
 
 #[test]
+fn a_y_that_is_stored_past_the_caches_has_the_same_bits() {
+    for (rows, columns, depth) in [(50, 64, 5), (13, 160, 70), (130, 48, 33)] {
+        let problem = GemmProblem::new(rows, columns, depth).unwrap().trans_a();
+        let mut random = Draw::new(rows as u64);
+        let (a, b) = (narrow(&random.normal(rows * depth)), narrow(&random.normal(depth * columns)));
+        let plan = GemmPlan::new(problem, Isa::detect());
+        let (whole, addend) = (plan.whole(), Addend::None);
+        let call = GemmCall { present: whole, a: &a, b: Right::Plain(&b), addend, activation: None };
+        // Only a y on a cache line can be streamed.
+        let run = |behind_a_line: usize| {
+            let mut memory = vec![f32::NAN; rows * columns + 32];
+            let start = memory.as_ptr().align_offset(64) + behind_a_line;
+            let y = &mut memory[start..start + rows * columns];
+            plan.multiply(&Machine::new(2), &call, y, &mut vec![f32::NAN; plan.scratch_len(2)]);
+            y.iter().map(|y| y.to_bits()).collect::<Vec<u32>>()
+        };
+        assert_eq!(run(0), run(1), "{rows} x {columns}");
+    }
+}
+
+#[test]
 fn what_y_held_is_not_read_unless_it_is_the_addend() {
     for case in cases().step_by(5).filter(|case| !matches!(case.added, Added::Output)) {
         let case = Case { present: GemmPlan::new(case.problem, Isa::detect()).whole(), ..case };

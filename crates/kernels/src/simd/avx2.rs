@@ -40,6 +40,20 @@ unsafe fn first(count: usize) -> __m256i {
     unsafe { _mm256_loadu_si256(MASK.as_ptr().add(8 - count).cast()) }
 }
 
+/// Four values of this row and of the next, alternating; rows four further on in the high halves.
+///
+/// # Safety
+/// - `from` is readable for four values at 0, 1, 4 and 5 times `stride`, and the processor has AVX2.
+#[inline(always)]
+unsafe fn pairs(from: *const f32, stride: usize) -> [__m256; 2] {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let row = _mm256_loadu2_m128(from.add(4 * stride), from);
+        let next = _mm256_loadu2_m128(from.add(5 * stride), from.add(stride));
+        [_mm256_unpacklo_ps(row, next), _mm256_unpackhi_ps(row, next)]
+    }
+}
+
 // In all that follows the token proves the features, and pointers are covered by the contracts of the trait.
 #[expect(clippy::undocumented_unsafe_blocks, reason = "one reason for all of them stands above")]
 impl Lanes for Avx2 {
@@ -91,6 +105,22 @@ impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn stream(self, to: *mut f32, value: __m256) {
         unsafe { _mm256_stream_ps(to, value) }
+    }
+
+    /// Rows 0 to 3 come in the low half of a register and rows 4 to 7 in the high half, so that no value has to cross.
+    #[inline(always)]
+    unsafe fn transpose(self, from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        for quarter in [0, 4] {
+            unsafe {
+                let from = from.add(quarter);
+                let (a, b) = (pairs(from, from_stride), pairs(from.add(2 * from_stride), from_stride));
+                let to = to.add(quarter * to_stride);
+                _mm256_storeu_ps(to, _mm256_shuffle_ps::<0x44>(a[0], b[0]));
+                _mm256_storeu_ps(to.add(to_stride), _mm256_shuffle_ps::<0xee>(a[0], b[0]));
+                _mm256_storeu_ps(to.add(2 * to_stride), _mm256_shuffle_ps::<0x44>(a[1], b[1]));
+                _mm256_storeu_ps(to.add(3 * to_stride), _mm256_shuffle_ps::<0xee>(a[1], b[1]));
+            }
+        }
     }
 
     #[inline(always)]

@@ -46,6 +46,12 @@ pub trait Lanes: Copy + Send + Sync {
     /// # Safety
     /// - `to` is writable for `COUNT` values and aligned to as many.
     unsafe fn stream(self, to: *mut f32, value: Self::Vector);
+    /// Transposes a square of `COUNT` rows and columns: value `j` of row `i` becomes value `i` of row `j`.
+    ///
+    /// # Safety
+    /// - `from` is readable for `COUNT` values at each of the first `COUNT` multiples of `from_stride`, and `to` writable at
+    ///   those of `to_stride`.
+    unsafe fn transpose(self, from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize);
     /// `a + b`.
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a - b`.
