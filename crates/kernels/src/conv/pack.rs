@@ -29,6 +29,8 @@ enum Direction {
         strides: [usize; 2],
         dilations: [usize; 2],
     },
+    /// For each row of the kernel, panels of (tap, input channel) as columns, with the output channels as rows.
+    Scatter,
     /// Not at all: for kernels that transform weights themselves.
     None,
 }
@@ -54,6 +56,11 @@ impl Packing {
     /// Weights as they lie.
     pub(super) fn none(problem: &ConvProblem, isa: Isa) -> Self {
         Self { direction: Direction::None, ..Self::forward(problem, isa) }
+    }
+
+    /// For products that are added to the pixels they came from; of one group.
+    pub(super) fn scatter(problem: &ConvProblem, isa: Isa) -> Self {
+        Self { direction: Direction::Scatter, ..Self::forward(problem, isa) }
     }
 
     /// Weights are read as they lie: packing copies them, and who has them need not pack them.
@@ -91,16 +98,20 @@ impl Packing {
         }
     }
 
-    /// How many phases there are along each axis.
+    /// How many phases there are along each axis; scattering takes each row of the kernel as one.
     pub(super) fn phases(&self) -> [usize; 2] {
         match self.direction {
             Direction::Forward | Direction::None => [1, 1],
+            Direction::Scatter => [self.kernel[0], 1],
             Direction::Backward { strides, .. } => strides,
         }
     }
 
     /// The panels of one group; of all channels where each is a group of its own.
     pub(super) fn panels(&self, phase: usize) -> Panels {
+        if self.direction == Direction::Scatter {
+            return Panels::new(self.kernel[1] * self.in_channels, self.out_channels, self.isa);
+        }
         let taps = self.taps(phase);
         let depth = taps[0].count * taps[1].count * self.inputs();
         if self.is_depthwise() {
@@ -137,7 +148,7 @@ impl Packing {
 
     fn taps(&self, phase: usize) -> [Taps; 2] {
         match self.direction {
-            Direction::Forward | Direction::None => self.kernel.map(Taps::all),
+            Direction::Forward | Direction::Scatter | Direction::None => self.kernel.map(Taps::all),
             Direction::Backward { strides, dilations } => {
                 let phases = [phase / strides[1], phase % strides[1]];
                 [0, 1].map(|axis| {
@@ -154,7 +165,7 @@ impl Packing {
         let [group, output, input] = match self.direction {
             _ if self.is_depthwise() => [0, taps, 0],
             Direction::Backward { .. } => [group, taps, row],
-            Direction::Forward | Direction::None => [group, row, taps],
+            Direction::Forward | Direction::Scatter | Direction::None => [group, row, taps],
         };
         Order { group, output, input, taps: self.taps(phase), kernel_width: self.kernel[1] }
     }
@@ -163,6 +174,9 @@ impl Packing {
         let (panels, order) = (self.panels(phase), self.order(phase));
         if panels.depth == 0 {
             return;
+        }
+        if self.direction == Direction::Scatter {
+            return self.pack_kernel_row(weights, phase, packed);
         }
         for (group, packed) in packed.chunks_mut(panels.len()).enumerate() {
             let weights = &weights[group * order.group..];
@@ -176,6 +190,23 @@ impl Packing {
                     order.gather(weights, panel, inputs, out, self.inputs() * panel.stride);
                 }
             });
+        }
+    }
+}
+
+impl Packing {
+    /// Packs row `row` of the kernel for [`Direction::Scatter`].
+    fn pack_kernel_row(&self, weights: &[f32], row: usize, packed: &mut [f32]) {
+        let (panels, [rows, taps], channels) = (self.panels(row), self.kernel, self.in_channels);
+        packed.fill(0.0);
+        for panel in (0..panels.count()).map(|index| panels.panel(index)) {
+            for column in 0..panel.width {
+                let (tap, channel) = ((panel.column + column) / channels, (panel.column + column) % channels);
+                let weights =
+                    weights[(channel * rows + row) * taps + tap..].iter().step_by(channels * rows * taps);
+                let slots = packed[panels.at(panel, 0) + column..].iter_mut().step_by(panel.stride);
+                slots.zip(weights).take(panels.depth).for_each(|(slot, &weight)| *slot = weight);
+            }
         }
     }
 }

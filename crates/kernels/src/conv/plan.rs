@@ -4,7 +4,9 @@ use super::{
     depthwise,
     direct::Layer,
     pack::Packing,
+    planar,
     rows::RowReader,
+    scatter::Scatter,
     weight_in_place::InPlaceSums,
     weight_sums::WeightSums,
     winograd::{Winograd, WinogradWeightSums},
@@ -30,6 +32,7 @@ pub struct ConvPlan {
 enum ForwardAlgorithm {
     Depthwise(depthwise::Layer),
     Direct(Box<Layer>),
+    Planar(planar::Layer),
     Winograd(Winograd),
 }
 
@@ -50,6 +53,9 @@ impl ConvPlan {
             let packing = Packing::none(&problem, choice.isa);
             return Ok(Self { problem, reader, packing, algorithm: ForwardAlgorithm::Winograd(winograd) });
         }
+        if let Some(layer) = planar::Layer::choose(&problem, reader, &packing, choice.isa) {
+            return Ok(Self { problem, reader, packing, algorithm: ForwardAlgorithm::Planar(layer) });
+        }
         let layer = Layer::new(problem.batch, correlation, reader, &packing, [0, 0], choice.isa);
         Ok(Self { problem, reader, packing, algorithm: ForwardAlgorithm::Direct(Box::new(layer)) })
     }
@@ -59,6 +65,7 @@ impl ConvPlan {
         match self.algorithm {
             ForwardAlgorithm::Depthwise(_) => DEPTHWISE,
             ForwardAlgorithm::Direct(_) => DIRECT,
+            ForwardAlgorithm::Planar(_) => PLANAR,
             ForwardAlgorithm::Winograd(_) => WINOGRAD,
         }
     }
@@ -73,6 +80,7 @@ impl ConvPlan {
         match &self.algorithm {
             ForwardAlgorithm::Depthwise(layer) => threads * layer.scratch_len(),
             ForwardAlgorithm::Direct(layer) => threads * layer.scratch_len(),
+            ForwardAlgorithm::Planar(layer) => threads * layer.scratch_len(),
             ForwardAlgorithm::Winograd(winograd) => winograd.scratch_len(threads),
         }
     }
@@ -99,6 +107,7 @@ impl ConvPlan {
         match &self.algorithm {
             ForwardAlgorithm::Depthwise(layer) => layer.run(machine, x, packed, &finish, y, scratch),
             ForwardAlgorithm::Direct(layer) => layer.run(machine, x, packed, &finish, y, scratch),
+            ForwardAlgorithm::Planar(layer) => layer.run(machine, x, packed, &finish, y, scratch),
             ForwardAlgorithm::Winograd(winograd) => winograd.run(machine, x, packed, &finish, y, scratch),
         }
     }
@@ -121,6 +130,7 @@ enum InputGradientAlgorithm {
     Depthwise(depthwise::Layer),
     /// One correlation for each phase of the strides.
     Direct(Vec<Layer>),
+    Scatter(Scatter),
     Winograd(Winograd),
 }
 
@@ -141,6 +151,10 @@ impl ConvInputGradientPlan {
                 let packing = Packing::none(&problem, choice.isa);
                 return Self { problem, packing, algorithm: InputGradientAlgorithm::Winograd(winograd) };
             }
+        }
+        let scattered = Packing::scatter(&problem, choice.isa);
+        if let Some(scatter) = Scatter::choose(&problem, &scattered, choice.isa) {
+            return Self { problem, packing: scattered, algorithm: InputGradientAlgorithm::Scatter(scatter) };
         }
         let (mut phases, mut start) = (Vec::new(), 0);
         for phase in 0..rows * columns {
@@ -165,6 +179,7 @@ impl ConvInputGradientPlan {
         match self.algorithm {
             InputGradientAlgorithm::Depthwise(_) => DEPTHWISE,
             InputGradientAlgorithm::Direct(_) => DIRECT,
+            InputGradientAlgorithm::Scatter(_) => SCATTER,
             InputGradientAlgorithm::Winograd(_) => WINOGRAD,
         }
     }
@@ -181,6 +196,7 @@ impl ConvInputGradientPlan {
             InputGradientAlgorithm::Direct(phases) => {
                 threads * phases.iter().map(Layer::scratch_len).max().unwrap_or(0)
             }
+            InputGradientAlgorithm::Scatter(scatter) => threads * scatter.scratch_len(),
             InputGradientAlgorithm::Winograd(winograd) => winograd.scratch_len(threads),
         }
     }
@@ -210,6 +226,9 @@ impl ConvInputGradientPlan {
             InputGradientAlgorithm::Direct(phases) => {
                 phases.iter().for_each(|phase| phase.run(machine, dy, packed, &finish, dx, scratch));
             }
+            InputGradientAlgorithm::Scatter(layer) => {
+                layer.run(machine, dy.values, packed, &finish, dx, scratch);
+            }
             InputGradientAlgorithm::Winograd(winograd) => {
                 winograd.run(machine, dy, packed, &finish, dx, scratch);
             }
@@ -232,6 +251,7 @@ enum WeightGradientAlgorithm {
     InPlace(InPlaceSums),
     Depthwise(depthwise::WeightSums),
     Direct(WeightSums),
+    Planar(planar::WeightSums),
     Winograd(WinogradWeightSums),
 }
 
@@ -246,6 +266,8 @@ impl ConvWeightGradientPlan {
             WeightGradientAlgorithm::Depthwise(depthwise::WeightSums::new(&problem, reader, choice.isa))
         } else if let Some(sums) = WinogradWeightSums::choose(&problem, reader, choice) {
             WeightGradientAlgorithm::Winograd(sums)
+        } else if let Some(sums) = planar::WeightSums::choose(&problem, reader, choice) {
+            WeightGradientAlgorithm::Planar(sums)
         } else if let Some(sums) = InPlaceSums::new(&problem, reader, choice.isa) {
             WeightGradientAlgorithm::InPlace(sums)
         } else {
@@ -260,6 +282,7 @@ impl ConvWeightGradientPlan {
             WeightGradientAlgorithm::Depthwise(_) => DEPTHWISE,
             WeightGradientAlgorithm::InPlace(_) => IN_PLACE,
             WeightGradientAlgorithm::Direct(_) => DIRECT,
+            WeightGradientAlgorithm::Planar(_) => PLANAR,
             WeightGradientAlgorithm::Winograd(_) => WINOGRAD,
         }
     }
@@ -269,6 +292,7 @@ impl ConvWeightGradientPlan {
         match &self.algorithm {
             WeightGradientAlgorithm::Depthwise(sums) => sums.scratch_len(threads),
             WeightGradientAlgorithm::Direct(sums) => sums.scratch_len(threads),
+            WeightGradientAlgorithm::Planar(sums) => sums.scratch_len(threads),
             WeightGradientAlgorithm::Winograd(sums) => sums.scratch_len(threads),
             WeightGradientAlgorithm::InPlace(sums) => sums.scratch_len(threads),
         }
@@ -295,6 +319,7 @@ impl ConvWeightGradientPlan {
         match &self.algorithm {
             WeightGradientAlgorithm::Depthwise(sums) => sums.run(machine, x, dy, dw, store, scratch),
             WeightGradientAlgorithm::Direct(sums) => sums.run(machine, x, dy, dw, store, scratch),
+            WeightGradientAlgorithm::Planar(sums) => sums.run(machine, x, dy, dw, store, scratch),
             WeightGradientAlgorithm::Winograd(sums) => sums.run(machine, x, dy, dw, store, scratch),
             WeightGradientAlgorithm::InPlace(sums) => sums.run(machine, x, dy, dw, store, scratch),
         }
@@ -313,6 +338,8 @@ pub fn products(algorithm: &str, multiply_adds: u64) -> u64 {
 const DEPTHWISE: &str = "depthwise";
 const DIRECT: &str = "direct";
 const IN_PLACE: &str = "in place";
+const PLANAR: &str = "planar";
+const SCATTER: &str = "scatter";
 const WINOGRAD: &str = "winograd 4x4";
 
 /// The epilogue of an output of `channels` channels and `len` elements, checked.

@@ -46,7 +46,8 @@ pub trait Lanes: Copy + Send + Sync {
     /// # Safety
     /// - `to` is writable for `COUNT` values and aligned to as many.
     unsafe fn stream(self, to: *mut f32, value: Self::Vector);
-    /// Transposes a square of `COUNT` rows and columns: value `j` of row `i` becomes value `i` of row `j`.
+    /// Transposes a square of `COUNT` rows and columns: value `j` of row `i` becomes value `i` of row `j`. Rows are written
+    /// in order, so that of rows that overlap the later one stays.
     ///
     /// # Safety
     /// - `from` is readable for `COUNT` values at each of the first `COUNT` multiples of `from_stride`, and `to` writable at

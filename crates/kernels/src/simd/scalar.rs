@@ -60,8 +60,8 @@ impl Lanes for Scalar {
 
     #[inline(always)]
     unsafe fn transpose(self, from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
-        for i in 0..COUNT {
-            for j in 0..COUNT {
+        for j in 0..COUNT {
+            for i in 0..COUNT {
                 // SAFETY: the caller's contract.
                 unsafe { *to.add(j * to_stride + i) = *from.add(i * from_stride + j) };
             }

@@ -90,6 +90,34 @@ fn a_partial_store_leaves_the_rest_alone() {
     }
 }
 
+struct Transpose<'a>(&'a [f32], &'a mut [f32], [usize; 2]);
+
+impl Kernel for Transpose<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let Transpose(from, to, [from_stride, to_stride]) = self;
+        assert!(from.len().min(to.len()) >= 7 * from_stride.max(to_stride) + L::COUNT);
+        // SAFETY: both hold eight values at eight strides.
+        unsafe { lanes.transpose(from.as_ptr(), from_stride, to.as_mut_ptr(), to_stride) };
+    }
+}
+
+#[test]
+fn of_transposed_rows_that_overlap_the_later_one_stays() {
+    let from: Vec<f32> = (0..7 * 11 + 8).map(|i| i as f32).collect();
+    for (isa, step) in Isa::available().into_iter().flat_map(|isa| [1, 3, 6, 8, 11].map(|step| (isa, step))) {
+        let mut to = vec![-1.0; 7 * 11 + 8];
+        let mut expected = to.clone();
+        for (i, j) in (0..8).flat_map(|j| (0..8).map(move |i| (i, j))) {
+            expected[j * step + i] = from[i * 9 + j];
+        }
+        isa.run(Transpose(&from, &mut to, [9, step]));
+        assert_eq!(to, expected, "{isa:?} {step}");
+    }
+}
+
 #[test]
 fn names_are_parsed_and_an_unknown_one_lists_what_there_is() {
     assert_eq!("scalar".parse(), Ok(Isa::SCALAR));

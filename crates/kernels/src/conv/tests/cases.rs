@@ -56,6 +56,31 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
         .chain(generated)
         .chain(tile_cases())
         .chain(depthwise_cases())
+        .chain(few_channel_cases())
+}
+
+/// Generated problems of few channels: planes of one and several blocks of rows, rows that end inside a vector or not, and
+/// gradients that are scattered, at strides and with padding too.
+fn few_channel_cases() -> impl Iterator<Item = Case> {
+    (4000..4100).filter_map(|seed| {
+        let random = &mut Draw::new(seed);
+        let sizes = [1, 3, 5, 8, 12, 13, 16, 21, 28, 37, 64];
+        let kernel = [random.pick(&[1, 2, 3, 3, 5]), random.pick(&[2, 3, 3, 5, 9])];
+        let strides = random.pick(&[[1, 1], [1, 1], [1, 1], [2, 2], [1, 3]]);
+        let shape = ConvShape {
+            strides,
+            dilations: random.pick(&[[1, 1], [1, 1], [2, 1], [1, 2]]),
+            pads: std::array::from_fn(|_| random.size(0, 2)),
+            ..ConvShape::new(
+                random.pick(&[1, 2, 5, 19]),
+                random.size(1, 4),
+                random.size(1, 9),
+                [random.pick(&sizes), random.pick(&sizes)],
+                kernel,
+            )
+        };
+        Some(Case::new(ConvProblem::new(shape).ok()?, random, seed))
+    })
 }
 
 /// Generated depthwise problems: kernels with loops of their own and others, every way in which blocks of pixels meet the

@@ -7,6 +7,7 @@ mod definitions;
 use super::*;
 use crate::{Isa, epilogue::Store, testing::Cases};
 use cases::{Pass, cases, tile_cases};
+use std::collections::BTreeSet;
 
 /// The largest error of a sum relative to the sum of its terms' magnitudes; products are added in f32, 2^-24 each, with
 /// errors of both signs. Over the generated problems the largest seen is a third of it.
@@ -23,6 +24,21 @@ fn all_passes_agree_with_the_twin() {
             all.expect(difference.is_none(), || format!("{isa:?} {pass:?} {case:?}: {difference:?}"));
         }
     }
+}
+
+/// Were a plan to stop choosing an algorithm, its tests would pass on another.
+#[test]
+fn every_algorithm_occurs_among_the_cases() {
+    let names = |pass| cases().map(|case| case.algorithm(pass, Isa::detect())).collect::<BTreeSet<_>>();
+    let all = |names: &[&'static str]| names.iter().copied().collect::<BTreeSet<_>>();
+    assert_eq!(names(Pass::Forward), all(&["depthwise", "direct", "planar", "winograd 4x4"]));
+    assert_eq!(names(Pass::InputGradient), all(&["depthwise", "direct", "scatter", "winograd 4x4"]));
+    assert!(names(Pass::WeightGradient).is_superset(&all(&[
+        "depthwise",
+        "in place",
+        "planar",
+        "winograd 4x4"
+    ])));
 }
 
 #[test]
