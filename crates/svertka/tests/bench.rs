@@ -145,9 +145,27 @@ fn what_cannot_be_measured_is_refused() {
 #[cfg(target_os = "linux")]
 #[test]
 fn what_does_not_fit_into_memory_is_refused_with_the_bytes_it_needs() {
-    let refusal = Place::new().refused("bench lenet5 --train --batch 4000000000", 1);
-    let needed = refusal.split(' ').find_map(|word| word.parse::<u64>().ok());
     // The pictures alone are as many bytes.
-    assert!(needed.is_some_and(|bytes| bytes > 4_000_000_000 * 4 * 784), "{refusal}");
-    assert!(refusal.contains("available"), "{refusal}");
+    for (line, pictures) in [
+        ("bench lenet5 --train --batch 4000000000", 4_000_000_000 * 4 * 784),
+        ("bench vgg16 --train --batch 100000", 100_000 * 4 * 3 * 224 * 224),
+        ("bench vgg16 --batch 100000", 100_000 * 4 * 3 * 224 * 224),
+        ("bench unet --size 16384", 4 * 16_384 * 16_384),
+    ] {
+        let refusal = Place::new().refused(line, 1);
+        let needed = refusal.split(' ').find_map(|word| word.parse::<u64>().ok());
+        assert!(needed.is_some_and(|bytes| bytes > pictures), "{line}: {refusal}");
+        assert!(refusal.contains("available"), "{line}: {refusal}");
+    }
+}
+
+#[test]
+fn sizes_that_overflow_are_refused_by_the_layer() {
+    for (line, cause) in [
+        ("bench resnet18 --size 4000000000x4000000000", "node `image` (input): the shape"),
+        ("bench resnet18 --size 100000", "node `max_pool` (MaxPool): a pooled plane must have fewer than"),
+    ] {
+        let refusal = Place::new().refused(line, 1);
+        assert!(refusal.contains(cause), "{line}: {refusal}");
+    }
 }
