@@ -1,6 +1,6 @@
 # One place for every check. CI runs `make check` after the tests.
 
-.PHONY: check test dev-test format lint docs bench bench-all reference fuzz
+.PHONY: check test dev-test format lint docs bench bench-all reference fuzz accuracy accuracy-layers accuracy-curves denormals
 
 # What has to hold before a commit lands, the same as CI.
 check: format lint docs dev-test
@@ -54,3 +54,18 @@ reference:
 fuzz:
 	cargo +nightly fuzz run idx -- -max_total_time=300 -rss_limit_mb=2048
 	cargo +nightly fuzz run onnx -- -max_total_time=300 -rss_limit_mb=2048
+
+# What fast convolutions cost in accuracy, on data that no test may download: docs/accuracy.md says which, and what was found.
+# The curves take a quarter of an hour on a quiet machine.
+SEEDS ?= 1 2 3 4 5
+accuracy: accuracy-layers accuracy-curves denormals
+
+accuracy-layers:
+	$(PYTHON) reference/vgg16.py $(VGG16) target/vgg16.onnx
+	cargo run --release -p svertka --example accuracy -- layers target/vgg16.onnx $(PHOTOS)
+
+accuracy-curves:
+	cargo run --release -p svertka --example accuracy -- curves $(CIFAR10) $(SEEDS)
+
+denormals:
+	cargo run --release -p svertka --example accuracy -- denormals
