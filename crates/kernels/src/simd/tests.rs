@@ -124,31 +124,3 @@ fn names_are_parsed_and_an_unknown_one_lists_what_there_is() {
     let error = "neon2".parse::<Isa>().unwrap_err().to_string();
     assert!(error.contains("neon2") && error.contains("scalar"), "{error}");
 }
-
-/// Transposes a square of eight rows, nine values apart, into rows ten values apart.
-struct Transpose<'a>(&'a [f32; 72], &'a mut [f32; 80]);
-
-impl Kernel for Transpose<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) {
-        assert_eq!(L::COUNT, 8);
-        // SAFETY: eight rows of nine and of ten values are there.
-        unsafe { lanes.transpose(self.0.as_ptr(), 9, self.1.as_mut_ptr(), 10) };
-    }
-}
-
-#[test]
-fn squares_are_transposed_and_nothing_beside_them_is_written() {
-    let square: [f32; 72] = std::array::from_fn(|at| at as f32);
-    for isa in Isa::available() {
-        let mut out = [-1.0; 80];
-        isa.run(Transpose(&square, &mut out));
-        for (at, value) in out.into_iter().enumerate() {
-            let (row, column) = (at / 10, at % 10);
-            let expected = if column < 8 { square[column * 9 + row] } else { -1.0 };
-            assert_eq!(value, expected, "{isa:?} row {row}, column {column}");
-        }
-    }
-}

@@ -19,7 +19,8 @@ const STEPS: usize = 200;
 const BATCH: usize = 16;
 /// The pictures of the perturbed run are multiplied by one plus or minus this.
 const PERTURBATION: f32 = 1e-6;
-const LEARNING_RATE: f64 = 0.05;
+/// The usual 0.1 for 128 pictures, scaled to the batch.
+const LEARNING_RATE: f64 = 0.1 * BATCH as f64 / 128.0;
 
 /// Prints, for each seed, the mean absolute differences of loss curves, and fails if in the mean over the seeds that of fast
 /// and direct is the larger one.
