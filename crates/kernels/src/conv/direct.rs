@@ -71,13 +71,15 @@ struct Chunk {
     depth: usize,
 }
 
-/// Cuts runs of `len` products at `offsets` into chunks; long ones fall into several shorter ones.
+/// Cuts runs of `len` products at `offsets` into chunks; long ones fall into several shorter ones. Where there are no taps,
+/// one empty chunk stores zeros.
 fn cut_runs(offsets: &[usize], len: usize) -> (Vec<usize>, Vec<Chunk>) {
+    if offsets.is_empty() || len == 0 {
+        return (Vec::new(), vec![Chunk { runs: 0..0, depth: 0 }]);
+    }
     if len <= CHUNK {
-        let at_once = CHUNK / len.max(1);
-        // Where there are no taps, one empty chunk stores zeros.
-        let chunks =
-            (0..offsets.len().div_ceil(at_once).max(1)).map(|index| part(index, at_once, offsets.len()));
+        let at_once = CHUNK / len;
+        let chunks = (0..offsets.len().div_ceil(at_once)).map(|index| part(index, at_once, offsets.len()));
         return (offsets.to_vec(), chunks.map(|runs| Chunk { runs, depth: len }).collect());
     }
     let pieces = len.div_ceil(CHUNK);

@@ -57,6 +57,29 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
         .chain(tile_cases())
         .chain(depthwise_cases())
         .chain(few_channel_cases())
+        .chain(deep_cases())
+}
+
+/// Generated problems of small pictures and more channels than a chunk has products, at strides that leave phases without
+/// taps too.
+fn deep_cases() -> impl Iterator<Item = Case> {
+    (5000..5030).filter_map(|seed| {
+        let random = &mut Draw::new(seed);
+        let channels = [random.pick(&[8, 257, 300, 520]), random.pick(&[8, 257, 300, 520])];
+        let kernel = random.pick(&[[1, 1], [1, 1], [1, 2], [2, 1], [3, 3]]);
+        let shape = ConvShape {
+            strides: random.pick(&[[1, 1], [2, 2], [2, 2], [3, 2], [1, 3]]),
+            pads: std::array::from_fn(|_| random.size(0, 1)),
+            ..ConvShape::new(
+                random.size(1, 3),
+                channels[0],
+                channels[1],
+                [random.size(1, 5), random.size(1, 5)],
+                kernel,
+            )
+        };
+        Some(Case::new(ConvProblem::new(shape).ok()?, random, seed))
+    })
 }
 
 /// Generated problems of few channels: planes of one and several blocks of rows, rows that end inside a vector or not, and
