@@ -12,7 +12,7 @@ use svertka::engine::{Machine, RunKey, State};
 use svertka::graph::op::{Conv, SoftmaxCrossEntropyLoss};
 use svertka::graph::surgery::extract;
 use svertka::graph::{
-    DataType, Graph, Initialiser, Node, Op, Parameter, Parameters, Role, Rules, Shape, Sizes, Tensor,
+    DataType, Dim, Graph, Initialiser, Node, Op, Parameter, Parameters, Role, Rules, Shape, Sizes, Tensor,
     TensorType, ValueId, differentiate, onnx, training_form, with_loss,
 };
 use svertka::image::{Channels, Filter, Size, decode};
@@ -110,7 +110,7 @@ fn conv(node: &Node) -> Option<&Conv> {
 /// The pictures as the network's first input takes them.
 fn images(graph: &Graph, pictures: &[&str]) -> Result<Vec<f32>, Box<dyn Error>> {
     let shape = graph.inputs().first().map(|&image| graph.shape(image)).ok_or("the network has no input")?;
-    let extents: Vec<usize> = shape.iter().filter_map(|dim| dim.fixed()).collect();
+    let extents: Vec<usize> = shape.iter().filter_map(Dim::fixed).collect();
     let [3, height, width] = extents[..] else { return Err(format!("the input is {shape}").into()) };
     let mut planes = vec![0.0; pictures.len() * 3 * height * width];
     for (file, planes) in pictures.iter().zip(planes.chunks_mut(3 * height * width)) {
