@@ -1,6 +1,6 @@
 # One place for every check. CI runs `make check` after the tests.
 
-.PHONY: check test dev-test format lint docs bench bench-all reference fuzz accuracy accuracy-layers accuracy-curves denormals
+.PHONY: check test dev-test format lint docs bench bench-all reference fuzz memcheck accuracy accuracy-layers accuracy-curves denormals
 
 # What has to hold before a commit lands, the same as CI.
 check: format lint docs dev-test
@@ -54,6 +54,13 @@ reference:
 fuzz:
 	cargo +nightly fuzz run idx -- -max_total_time=300 -rss_limit_mb=2048
 	cargo +nightly fuzz run onnx -- -max_total_time=300 -rss_limit_mb=2048
+
+# The kernels' tests under the address sanitizer, every instruction set included; takes ten minutes. It cannot see the stores
+# past the caches, which are assembly. Leaks count too.
+HOST ?= x86_64-unknown-linux-gnu
+memcheck:
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_INCREMENTAL=0 \
+		cargo test -p svertka-kernels --lib --target $(HOST) --target-dir target/asan
 
 # What fast convolutions cost in accuracy, on data that no test may download: docs/accuracy.md says which, and what was found.
 # The curves take a quarter of an hour on a quiet machine.
