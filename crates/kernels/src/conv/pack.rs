@@ -192,9 +192,7 @@ impl Packing {
             });
         }
     }
-}
 
-impl Packing {
     /// Packs row `row` of the kernel for [`Direction::Scatter`].
     fn pack_kernel_row(&self, weights: &[f32], row: usize, packed: &mut [f32]) {
         let (panels, [rows, taps], channels) = (self.panels(row), self.kernel, self.in_channels);

@@ -53,7 +53,8 @@ impl Scatter {
     pub(super) fn choose(problem: &ConvProblem, packing: &Packing, isa: Isa) -> Option<Self> {
         let panels = packing.panels(0);
         let contiguous = problem.dilations[1] == 1 || problem.kernel[1] == 1;
-        if problem.groups > 1 || !contiguous || !is_faster(problem, &panels, isa) {
+        let small = picture_len(problem, isa) <= PICTURE;
+        if problem.groups > 1 || !contiguous || !small || !is_faster(problem, &panels, isa) {
             return None;
         }
         let row_len = padded(problem)[1] * problem.in_channels;
@@ -63,18 +64,12 @@ impl Scatter {
         let width = problem.output()[1];
         let pixels = pixels(problem).map(|[row, column]| (row * width + column) * problem.out_channels);
         let (pixels, places) = (pixels.collect(), places.collect());
-        let scatter = Self { problem: *problem, panels, pixels, places, row_len, isa };
-        (scatter.picture_len() <= PICTURE).then_some(scatter)
+        Some(Self { problem: *problem, panels, pixels, places, row_len, isa })
     }
 
     /// How many f32 of scratch a worker needs.
     pub(super) fn scratch_len(&self) -> usize {
-        whole_lines(self.picture_len())
-    }
-
-    /// A padded picture, and what a vector at its end reads beyond it.
-    fn picture_len(&self) -> usize {
-        padded(&self.problem)[0] * self.row_len + self.isa.lanes()
+        whole_lines(picture_len(&self.problem, self.isa))
     }
 
     /// Runs the gradient over all pictures of dx.
@@ -100,6 +95,12 @@ impl Scatter {
 /// Rows and columns of the padded input, with those that no output reads.
 fn padded(problem: &ConvProblem) -> [usize; 2] {
     [0, 1].map(|axis| problem.pads[axis] + problem.input[axis] + problem.pads[axis + 2])
+}
+
+/// A padded picture, and what a vector at its end reads beyond it.
+fn picture_len(problem: &ConvProblem, isa: Isa) -> usize {
+    let [rows, columns] = padded(problem);
+    rows * columns * problem.in_channels + isa.lanes()
 }
 
 /// All pixels of dy, those first that are a multiple of the kernel's width apart.

@@ -3,7 +3,10 @@ use crate::conv::{
     correlation::{Axis, Correlation},
     rows::{RowReader, Window},
 };
-use crate::{cut::part, cut::whole_lines, gemm::VECTORS};
+use crate::{
+    cut::{part, whole_lines},
+    gemm::VECTORS,
+};
 use std::ops::Range;
 
 /// How the input under some output rows of a picture lies in scratch: a plane per channel, whose rows are as long as the
@@ -38,7 +41,9 @@ impl Planes {
         let [vertical, horizontal] = axes;
         let row_len = horizontal.span(horizontal.output);
         let len = |rows: usize| (channels * vertical.span(rows) + outputs * rows) * row_len;
-        let fitting = (1..=vertical.output).rev().find(|&rows| len(rows) <= most).unwrap_or(1);
+        // A block of more rows than this cannot fit.
+        let rows = (most / row_len).clamp(1, vertical.output);
+        let fitting = (1..=rows).rev().find(|&rows| len(rows) <= most).unwrap_or(1);
         let rows = vertical.output.div_ceil(vertical.output.div_ceil(fitting));
         let slack = (horizontal.taps.count - 1) * horizontal.dilation + VECTORS * lanes;
         Self { reader, axes, channels, rows, slack }
