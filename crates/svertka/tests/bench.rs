@@ -151,6 +151,10 @@ fn what_does_not_fit_into_memory_is_refused_with_the_bytes_it_needs() {
         ("bench vgg16 --train --batch 100000", 100_000 * 4 * 3 * 224 * 224),
         ("bench vgg16 --batch 100000", 100_000 * 4 * 3 * 224 * 224),
         ("bench unet --size 16384", 4 * 16_384 * 16_384),
+        // The first fully connected layer alone.
+        ("bench lenet5 --train --batch 1 --size 30000", 4 * 120 * 16 * 7_498 * 7_498),
+        ("bench lenet5 --train --plan --size 30000", 4 * 120 * 16 * 7_498 * 7_498),
+        ("model show lenet5 --train --size 30000", 4 * 120 * 16 * 7_498 * 7_498),
     ] {
         let refusal = Place::new().refused(line, 1);
         let needed = refusal.split(' ').find_map(|word| word.parse::<u64>().ok());

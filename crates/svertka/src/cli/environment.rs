@@ -5,8 +5,9 @@ use std::env::{self, VarError};
 use std::panic::{self, PanicHookInfo};
 use std::sync::{Mutex, PoisonError};
 
-use svertka_engine::Machine;
 use svertka_engine::cpu::Workspace;
+use svertka_engine::{EngineError, Machine};
+use svertka_graph::Graph;
 use tracing_subscriber::EnvFilter;
 
 use super::console::Notes;
@@ -40,6 +41,18 @@ pub(crate) fn machine(threads: usize) -> Result<Machine, Failure> {
 /// A workspace on that machine, for programs that fit into the memory that is free.
 pub(crate) fn workspace(threads: usize) -> Result<Workspace, Failure> {
     Ok(Workspace::new(machine(threads)?).with_memory_limit(memory::available()))
+}
+
+/// Refuses a network whose parameters, once as they are drawn or read and once in a state, do not fit into the memory that is
+/// free: before any of them is made.
+pub(crate) fn check_parameters(graph: &Graph) -> Result<(), Failure> {
+    let Some(available) = memory::available() else { return Ok(()) };
+    let elements = graph.parameters().filter_map(|(_, value, _)| value.ty.shape.elements());
+    let bytes = 2 * size_of::<f32>() as u128 * elements.map(|count| count as u128).sum::<u128>();
+    if bytes <= u128::from(available) {
+        return Ok(());
+    }
+    Err(EngineError::MemoryLimit { bytes, available }.into())
 }
 
 fn variable(name: &str) -> Result<Option<String>, Failure> {

@@ -15,6 +15,7 @@ use svertka_zoo::{Card, Target};
 use super::configuration::{AUTO, Configuration};
 use super::console::note;
 use super::data;
+use super::environment::check_parameters;
 use super::failure::Failure;
 use super::model::Model;
 
@@ -171,6 +172,7 @@ fn without_head(model: &TrainedModel) -> Result<Parameters, Failure> {
 
 /// Values of a file, and for parameters that it has none for, drawn ones.
 fn first_values(graph: &Graph, values: Option<&Parameters>, seed: u64) -> Result<Parameters, Failure> {
+    check_parameters(graph)?;
     let mut parameters = Parameters::initialise(graph, seed)?;
     for (name, value) in values.into_iter().flat_map(Parameters::iter) {
         parameters.insert(name, value.clone());

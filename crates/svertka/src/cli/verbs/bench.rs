@@ -13,7 +13,7 @@ use crate::cli::bench::{
     Bench as Subject, Peak, Profile, Row, Seconds, bandwidth, flops, median, planned_table, rows, timed_table,
 };
 use crate::cli::console::{print, print_json};
-use crate::cli::environment::{machine, workspace};
+use crate::cli::environment::{check_parameters, machine, workspace};
 use crate::cli::failure::Failure;
 use crate::cli::memory;
 use crate::cli::model::{Model, Side};
@@ -104,6 +104,7 @@ impl Run for Bench {
     fn run(self) -> Result<(), Failure> {
         let model = Model::open(&self.model)?;
         let graph = model.graph(self.size)?;
+        check_parameters(&graph)?;
         let told = self.batch.map(|batch| batch as usize);
         let usual = || Model::fixed_batch(&graph).unwrap_or(if self.train { 16 } else { 1 });
         let batch = told.unwrap_or_else(usual);

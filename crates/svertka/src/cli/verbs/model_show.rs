@@ -12,7 +12,7 @@ use svertka_report::{Column, table, thousands};
 
 use super::Run;
 use crate::cli::console::{print, print_json};
-use crate::cli::environment::machine;
+use crate::cli::environment::{check_parameters, machine};
 use crate::cli::failure::Failure;
 use crate::cli::model::{Model, Side};
 
@@ -117,6 +117,7 @@ fn training_graph(graph: &Graph) -> Result<Graph, Failure> {
 }
 
 fn cost(graph: &Graph, plan: Plan, sizes: &Sizes) -> Result<Cost, Failure> {
+    check_parameters(graph)?;
     let state = State::new(graph, &Parameters::initialise(graph, 0)?)?;
     let mut workspace = Workspace::new(machine(0)?);
     Ok(Arc::new(plan).bind(sizes, &state, &mut workspace)?.cost())
