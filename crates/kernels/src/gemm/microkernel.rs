@@ -192,14 +192,6 @@ unsafe fn sum_runs<L: Lanes, const M: usize, const V: usize>(
     rows: Option<Rows<'_>>,
 ) {
     let mut tile: Tile<L, M, V> = [[lanes.splat(0.0); V]; M];
-    if sums.begun {
-        for m in 0..M {
-            for v in 0..V {
-                // SAFETY: the caller's contract.
-                tile[m][v] = unsafe { lanes.load(sums.start.add((m * V + v) * L::COUNT)) };
-            }
-        }
-    }
     for &offset in runs.offsets {
         let mut row = [std::ptr::null(); M];
         for m in 0..M {
@@ -208,6 +200,16 @@ unsafe fn sum_runs<L: Lanes, const M: usize, const V: usize>(
         // SAFETY: the caller's contract.
         tile = unsafe { accumulate(lanes, tile, row, b, runs.walk) };
         b = b.wrapping_add(runs.walk.depth * runs.walk.b_step);
+    }
+    // What was summed before is added to the whole of the new sums: short chains round less than one long one.
+    if sums.begun {
+        for m in 0..M {
+            for v in 0..V {
+                // SAFETY: the caller's contract.
+                let before = unsafe { lanes.load(sums.start.add((m * V + v) * L::COUNT)) };
+                tile[m][v] = lanes.add(before, tile[m][v]);
+            }
+        }
     }
     let stream = rows.is_some_and(|rows| rows.stream);
     for m in 0..M {

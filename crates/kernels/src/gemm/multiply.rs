@@ -38,7 +38,8 @@ pub(super) struct Blocks {
     pub(super) panels: usize,
     /// Rows whose tiles are done panel by panel.
     pub(super) band: usize,
-    /// How many products of a plain B are packed at once, at most [`DEPTH`].
+    /// How many products of a plain B are packed at once, at most [`DEPTH`]. A packed one is cut alike: the sums of slices
+    /// are added up, and have to be the same.
     pub(super) slice: usize,
 }
 
@@ -80,10 +81,7 @@ impl<'a> Product<'a> {
     ) -> Self {
         let grid = [call.present.rows.div_ceil(blocks.rows), panels.count().div_ceil(blocks.panels)];
         let packed = blocks.packed(problem, &panels);
-        // A packed B is contiguous as it lies.
-        let slice = if matches!(call.b, Right::Packed(_)) { DEPTH } else { blocks.slice };
         let stream = call.present.depth <= DEPTH && is_streamed(y, problem.columns);
-        let blocks = Blocks { slice, ..blocks };
         Self { problem, panels, blocks, packed, call, y: SharedMut::new(y), stream, grid }
     }
 
