@@ -1,8 +1,10 @@
-//! From sums to the output.
+//! From sums to the output, or to weights whose gradient they are.
 
 use crate::{
+    SharedMut,
     activation::Activation,
     cut::is_streamed,
+    optimiser::{Numbers, Rule, Update},
     simd::Lanes,
     vector::{load, store},
 };
@@ -109,6 +111,75 @@ impl Finish<'_> {
         match self.activation {
             Some(activation) => activation.apply_register(lanes, value),
             None => value,
+        }
+    }
+}
+
+/// Sums are the gradient of weights, which a rule moves at once.
+pub(super) struct Descent<'a> {
+    /// The factor of the sums.
+    alpha: f32,
+    numbers: Numbers,
+    weights: SharedMut<'a, f32>,
+    memories: [SharedMut<'a, f32>; 2],
+}
+
+impl<'a> Descent<'a> {
+    pub(super) fn new(alpha: f32, update: Update<'a>) -> Self {
+        let Update { numbers, weights, memories } = update;
+        Self { alpha, numbers, weights: SharedMut::new(weights), memories: memories.map(SharedMut::new) }
+    }
+
+    /// Moves the weights of a tile of `vectors` vectors, `width` of them at each of `rows`.
+    ///
+    /// # Safety
+    /// - The weights have `width` elements at each of `rows`, which no other task touches; `width` is at most the columns of
+    ///   the tile.
+    /// - `sums` is readable for all vectors of the tile.
+    #[inline(always)]
+    pub(super) unsafe fn step<L: Lanes>(
+        &self,
+        lanes: L,
+        sums: *const f32,
+        vectors: usize,
+        rows: &[usize],
+        width: usize,
+    ) {
+        // SAFETY: the caller's contract.
+        unsafe {
+            match &self.numbers {
+                Numbers::Sgd(rule) => self.step_by(rule, lanes, sums, vectors, rows, width),
+                Numbers::Adam(rule) => self.step_by(rule, lanes, sums, vectors, rows, width),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`step`](Self::step).
+    #[inline(always)]
+    unsafe fn step_by<L: Lanes, R: Rule>(
+        &self,
+        rule: &R,
+        lanes: L,
+        sums: *const f32,
+        vectors: usize,
+        rows: &[usize],
+        width: usize,
+    ) {
+        let weights = self.weights.as_mut_ptr();
+        let [first, second] = [self.memories[0].as_mut_ptr(), self.memories[1].as_mut_ptr()];
+        for (row, &start) in rows.iter().enumerate() {
+            for v in 0..vectors {
+                let skipped = v * L::COUNT;
+                let (at, count) = (start + skipped, (width - skipped).min(L::COUNT));
+                let memories = [first.wrapping_add(at), second.wrapping_add(at)];
+                // SAFETY: the caller's contract; memories that the rule keeps are as long as the weights.
+                unsafe {
+                    let sum = lanes.load(sums.add((row * vectors + v) * L::COUNT));
+                    let gradient = lanes.mul(sum, lanes.splat(self.alpha));
+                    rule.step(lanes, gradient, weights.add(at), memories, count);
+                }
+            }
         }
     }
 }

@@ -17,7 +17,7 @@
 
 use super::{
     Addend, GemmCall, GemmProblem, Present, Right,
-    finish::Finish,
+    finish::{Descent, Finish},
     microkernel::{MOST_ROWS, MOST_SUMS, Rows, Runs, Sums, Walk, sum_tile_into, tiles},
     pack::{Panel, Panels},
 };
@@ -65,6 +65,8 @@ pub(super) struct Product<'a> {
     packed: [usize; 2],
     call: &'a GemmCall<'a>,
     y: SharedMut<'a, f32>,
+    /// There is no y: sums move weights.
+    descent: Option<Descent<'a>>,
     /// Past the caches.
     stream: bool,
     /// Blocks of rows, blocks of panels.
@@ -82,7 +84,12 @@ impl<'a> Product<'a> {
         let grid = [call.present.rows.div_ceil(blocks.rows), panels.count().div_ceil(blocks.panels)];
         let packed = blocks.packed(problem, &panels);
         let stream = call.present.depth <= DEPTH && is_streamed(y, problem.columns);
-        Self { problem, panels, blocks, packed, call, y: SharedMut::new(y), stream, grid }
+        Self { problem, panels, blocks, packed, call, y: SharedMut::new(y), descent: None, stream, grid }
+    }
+
+    /// The sums of a single chunk move weights, which lie as y would.
+    pub(super) fn descending(self, descent: Descent<'a>) -> Self {
+        Self { descent: Some(descent), ..self }
     }
 
     pub(super) fn tasks(&self) -> usize {
@@ -280,13 +287,21 @@ impl Part<'_> {
         let y = self.product.y.as_mut_ptr().wrapping_add(self.n * problem.strides()[2]);
         // Read anew for every tile: factors that stay in registers push sums out of them.
         let finish = black_box(self.finish);
-        let straight = finish.filter(|finish| finish.is_plain() && panel.width == panel.stride);
+        let descent = black_box(self.product.descent.as_ref());
+        let whole = panel.width == panel.stride && descent.is_none();
+        let straight = finish.filter(|finish| finish.is_plain() && whole);
         let to = straight.map(|finish| Rows { start: y, offsets: places, stream: finish.stream });
         // SAFETY: the caller's contract; `GemmPlan::multiply` checked the lengths of bias and addend.
         unsafe {
             sum_tile_into(lanes, panel.vectors, pointers, b.as_ptr(), runs, sums, to);
-            if let (Some(finish), None) = (finish, to) {
-                finish.store(lanes, sums.start, panel.vectors, y, places, [panel.column, panel.width]);
+            match (finish, to, descent) {
+                (Some(_), None, Some(descent)) => {
+                    descent.step(lanes, sums.start, panel.vectors, places, panel.width);
+                }
+                (Some(finish), None, None) => {
+                    finish.store(lanes, sums.start, panel.vectors, y, places, [panel.column, panel.width]);
+                }
+                _ => {}
             }
         }
     }

@@ -1,10 +1,11 @@
 use super::{
     Addend, GemmProblem, Present,
+    finish::Descent,
     microkernel::{VECTORS, tile_rows},
     multiply::{self, Blocks, DEPTH},
     pack::{PackPanel, Panels},
 };
-use crate::{Isa, Machine, activation::Activation};
+use crate::{Isa, Machine, activation::Activation, optimiser::Update};
 
 /// The right operand of a product.
 #[derive(Clone, Copy, Debug)]
@@ -111,11 +112,37 @@ impl GemmPlan {
     /// # Panics
     /// If a slice is shorter than the problem and the part say, or the part exceeds the problem.
     pub fn multiply(&self, machine: &Machine, call: &GemmCall<'_>, y: &mut [f32], scratch: &mut [f32]) {
-        self.check(call, y);
-        let task = multiply::Product::new(&self.problem, self.panels, self.blocks, call, y);
+        self.check(call, y.len());
+        let product = multiply::Product::new(&self.problem, self.panels, self.blocks, call, y);
+        self.run(machine, &product, scratch);
+    }
+
+    /// Whether a product can be the gradient that [`update`](Self::update) takes: one matrix of at most 256 products per
+    /// element, whose sums are whole when they leave the registers.
+    pub fn can_update(&self) -> bool {
+        self.problem.batch == 1 && self.problem.depth <= DEPTH
+    }
+
+    /// Moves weights that lie as y along the product, their gradient, which is not stored; the same bits as
+    /// [`multiply`](Self::multiply) and [`Update::run`] give.
+    ///
+    /// # Panics
+    /// As [`multiply`](Self::multiply); if rows are missing, or anything but the product is asked for; unless
+    /// [`can_update`](Self::can_update).
+    pub fn update(&self, machine: &Machine, call: &GemmCall<'_>, update: Update<'_>, scratch: &mut [f32]) {
+        self.check(call, update.weights.len());
+        let pure = matches!(call.addend, Addend::None) && call.activation.is_none();
+        assert!(pure && self.can_update(), "a gradient is one product and nothing else");
+        let whole = self.problem.rows * self.problem.columns;
+        assert_eq!([call.present.rows, update.weights.len()], [self.problem.rows, whole], "all weights move");
+        let product = multiply::Product::new(&self.problem, self.panels, self.blocks, call, &mut []);
+        self.run(machine, &product.descending(Descent::new(self.problem.alpha, update)), scratch);
+    }
+
+    fn run(&self, machine: &Machine, product: &multiply::Product<'_>, scratch: &mut [f32]) {
         let scratch = &mut scratch[..self.scratch_len(machine.threads.count())];
-        machine.threads.run_with_scratch(task.tasks(), scratch, |index, scratch| {
-            self.isa.run(multiply::Block { product: &task, index, scratch });
+        machine.threads.run_with_scratch(product.tasks(), scratch, |index, scratch| {
+            self.isa.run(multiply::Block { product, index, scratch });
         });
     }
 
@@ -123,7 +150,7 @@ impl GemmPlan {
         if self.problem.b_shared { 1 } else { self.problem.batch }
     }
 
-    fn check(&self, call: &GemmCall<'_>, y: &[f32]) {
+    fn check(&self, call: &GemmCall<'_>, y_len: usize) {
         let (whole, Present { batch, rows, depth }) = (&self.problem, call.present);
         let fits = batch <= whole.batch && rows <= whole.rows && depth <= whole.depth;
         assert!(fits, "{:?} exceeds {whole:?}", call.present);
@@ -131,8 +158,8 @@ impl GemmPlan {
         let of_batch = |stride: usize, len: usize| (batch.max(1) - 1) * stride + len;
         let a = if whole.trans_a { depth * whole.rows } else { rows * whole.depth };
         assert!(call.a.len() >= of_batch(strides[0], a), "A is too short");
-        let y_len = of_batch(strides[2], rows * whole.columns);
-        assert!(y.len() >= y_len, "y is too short");
+        let wanted = of_batch(strides[2], rows * whole.columns);
+        assert!(y_len >= wanted, "y is too short");
         match call.b {
             Right::Plain(b) => {
                 let len = if whole.trans_b { whole.columns * whole.depth } else { depth * whole.columns };
@@ -142,7 +169,7 @@ impl GemmPlan {
         }
         match call.addend {
             Addend::Columns(bias) => assert!(bias.len() >= whole.columns, "the bias is too short"),
-            Addend::Full(add) => assert!(add.len() >= y_len, "the addend is too short"),
+            Addend::Full(add) => assert!(add.len() >= wanted, "the addend is too short"),
             Addend::None | Addend::Output => {}
         }
     }

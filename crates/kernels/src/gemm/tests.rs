@@ -3,6 +3,7 @@ use crate::{
     Isa, Machine,
     activation::{self, Activation},
     epilogue::Store,
+    optimiser::{self, Adam, Moments, Sgd, Update},
     testing::{Cases, Draw, difference, narrow, widen},
 };
 
@@ -226,6 +227,152 @@ fn a_y_that_is_stored_past_the_caches_has_the_same_bits() {
             y.iter().map(|y| y.to_bits()).collect::<Vec<u32>>()
         };
         assert_eq!(run(0), run(1), "{rows} x {columns}");
+    }
+}
+
+/// A rule and the state of `len` weights.
+#[derive(Clone)]
+struct Parameter {
+    rule: Rule,
+    weights: Vec<f32>,
+    memories: [Vec<f32>; 2],
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Rule {
+    Sgd(Sgd),
+    Adam(Adam),
+}
+
+const SCALE: f32 = 0.5;
+
+impl Parameter {
+    fn new(rule: Rule, len: usize) -> Self {
+        let weights = narrow(&Draw::new(5).normal(len));
+        Self { rule, weights, memories: [vec![0.0; len], vec![0.0; len]] }
+    }
+
+    /// The step of this number, from 1.
+    fn update(&mut self, step: u64) -> Update<'_> {
+        let [mean, square] = self.memories.each_mut().map(Vec::as_mut_slice);
+        match &self.rule {
+            Rule::Sgd(rule) => rule.update(step == 1, SCALE, &mut self.weights, mean),
+            Rule::Adam(rule) => rule.update(step, SCALE, &mut self.weights, Moments { mean, square }),
+        }
+    }
+
+    fn bits(&self) -> Vec<u32> {
+        self.memories.iter().chain([&self.weights]).flatten().map(|x| x.to_bits()).collect()
+    }
+}
+
+fn rules() -> Vec<Rule> {
+    let sgd = Sgd { momentum: 0.9, weight_decay: 0.01, ..Sgd::new(0.1) };
+    vec![
+        Rule::Sgd(Sgd::new(0.1)),
+        Rule::Sgd(Sgd { weight_decay: 0.1, ..Sgd::new(0.1) }),
+        Rule::Sgd(sgd),
+        Rule::Sgd(Sgd { dampening: 0.4, ..sgd }),
+        Rule::Sgd(Sgd { nesterov: true, ..sgd }),
+        Rule::Adam(Adam { weight_decay: 0.1, ..Adam::new(0.01) }),
+        Rule::Adam(Adam::adamw(0.1)),
+    ]
+}
+
+/// A product that is the gradient of weights: where few rows make slices, where low bands do, where columns are cut.
+fn gradients() -> Vec<(GemmProblem, usize)> {
+    let problem = |rows, columns, depth| GemmProblem::new(rows, columns, depth).unwrap().trans_a();
+    vec![
+        (problem(130, 50, 4), 4),
+        (problem(130, 48, 33), 20),
+        (problem(13, 160, 200), 200),
+        (GemmProblem { alpha: 0.25, ..problem(50, 33, 256) }, 256),
+        (problem(7, 9, 5), 1),
+    ]
+}
+
+/// Two steps of a rule by a product's tiles.
+fn descend(rule: Rule, problem: GemmProblem, depth: usize, machine: &Machine) -> Parameter {
+    let (a, b) = gradient_operands(&problem);
+    let plan = GemmPlan::new(problem, machine.isa);
+    let mut scratch = vec![f32::NAN; plan.scratch_len(machine.threads.count())];
+    let mut parameter = Parameter::new(rule, problem.rows * problem.columns);
+    for step in 1..=2 {
+        let present = Present { depth, ..plan.whole() };
+        let (b, addend) = (Right::Plain(&b[..]), Addend::None);
+        let call = GemmCall { present, a: &a, b, addend, activation: None };
+        plan.update(machine, &call, parameter.update(step), &mut scratch);
+    }
+    parameter
+}
+
+fn gradient_operands(problem: &GemmProblem) -> (Vec<f32>, Vec<f32>) {
+    let mut random = Draw::new(problem.rows as u64);
+    let mut values = |len| narrow(&random.normal(len));
+    (values(problem.rows * problem.depth), values(problem.depth * problem.columns))
+}
+
+#[test]
+fn a_rule_behind_a_product_gives_the_bits_of_one_behind_a_stored_gradient() {
+    for isa in Isa::available() {
+        for ((problem, depth), rule) in
+            gradients().into_iter().flat_map(|g| rules().into_iter().map(move |r| (g, r)))
+        {
+            let machine = Machine { isa, ..Machine::new(2) };
+            let (a, b) = gradient_operands(&problem);
+            let plan = GemmPlan::new(problem, isa);
+            let mut parameter = Parameter::new(rule, problem.rows * problem.columns);
+            let mut gradient = vec![f32::NAN; parameter.weights.len()];
+            for step in 1..=2 {
+                let present = Present { depth, ..plan.whole() };
+                let (b, addend) = (Right::Plain(&b[..]), Addend::None);
+                let call = GemmCall { present, a: &a, b, addend, activation: None };
+                plan.multiply(&machine, &call, &mut gradient, &mut vec![f32::NAN; plan.scratch_len(2)]);
+                parameter.update(step).run(&machine, &gradient);
+            }
+            for threads in [1, 2, 4] {
+                let machine = Machine { isa, ..Machine::new(threads) };
+                let found = descend(rule, problem, depth, &machine);
+                assert!(found.bits() == parameter.bits(), "{isa:?} {threads} {problem:?} {rule:?}");
+            }
+        }
+    }
+}
+
+/// Two steps of the twins: the product's, then the rule's.
+fn descended_twin(rule: Rule, problem: &GemmProblem) -> Vec<f64> {
+    let (a, b) = gradient_operands(problem);
+    let gradient = reference::multiply(problem, &widen(&a), &widen(&b), Addend::None, &[]);
+    let start = Parameter::new(rule, gradient.len()).weights;
+    let move_one = |(w, g): (&f32, &f64)| {
+        let (w, g) = (f64::from(*w), f64::from(SCALE) * g);
+        match &rule {
+            Rule::Sgd(rule) => {
+                let (w, momentum) = optimiser::reference::sgd(rule, w, g, None);
+                optimiser::reference::sgd(rule, w, g, Some(momentum)).0
+            }
+            Rule::Adam(rule) => {
+                let (w, m, v) = optimiser::reference::adam(rule, 1, w, g, 0.0, 0.0);
+                optimiser::reference::adam(rule, 2, w, g, m, v).0
+            }
+        }
+    };
+    start.iter().zip(&gradient).map(move_one).collect()
+}
+
+#[test]
+fn a_rule_behind_a_product_agrees_with_the_twins() {
+    let mut all = Cases::default();
+    for (problem, _) in gradients().into_iter().filter(|(problem, depth)| *depth == problem.depth) {
+        for rule in rules() {
+            let expected = descended_twin(rule, &problem);
+            for isa in Isa::available() {
+                let machine = Machine { isa, ..Machine::new(2) };
+                let found = descend(rule, problem, problem.depth, &machine).weights;
+                let difference = difference(&found, &expected, |_| 1.0 + problem.depth as f64, TOLERANCE);
+                all.expect(difference.is_none(), || format!("{isa:?} {problem:?} {rule:?}: {difference:?}"));
+            }
+        }
     }
 }
 

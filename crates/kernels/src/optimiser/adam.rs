@@ -1,6 +1,7 @@
-use crate::simd::{Kernel, Lanes};
-use crate::vector::{CHUNK, load, store};
-use crate::{Machine, SharedMut};
+use super::update::{self, Rule, Update};
+use crate::Machine;
+use crate::simd::Lanes;
+use crate::vector::{load, store};
 
 /// Adam and AdamW. With `g` the scaled gradient and `t` the step from 1:
 ///
@@ -61,18 +62,26 @@ impl Adam {
         gradients: &[f32],
         moments: &mut Moments<'_>,
     ) {
+        let Moments { mean, square } = moments;
+        self.update(step, gradient_scale, weights, Moments { mean, square }).run(machine, gradients);
+    }
+
+    /// The same step, before there is a gradient.
+    ///
+    /// # Panics
+    /// If the lengths differ, or `step` is 0.
+    pub fn update<'a>(
+        &self,
+        step: u64,
+        gradient_scale: f32,
+        weights: &'a mut [f32],
+        moments: Moments<'a>,
+    ) -> Update<'a> {
         assert!(step > 0, "steps are counted from 1");
-        let lengths = [gradients.len(), moments.mean.len(), moments.square.len()];
-        assert_eq!(lengths, [weights.len(); 3], "one gradient and two moments for each weight");
-        let numbers = self.numbers(step, gradient_scale);
-        let (means, squares) = (SharedMut::new(&mut *moments.mean), SharedMut::new(&mut *moments.square));
-        machine.threads.run_chunks(weights, CHUNK, |index, weights| {
-            let (start, len) = (index * CHUNK, weights.len());
-            // SAFETY: each task has a chunk of its own.
-            let (m, v) = unsafe { (means.slice(start, len), squares.slice(start, len)) };
-            let g = &gradients[start..start + len];
-            machine.isa.run(Step { numbers, weights, g, m, v });
-        });
+        let Moments { mean, square } = moments;
+        assert_eq!([mean.len(), square.len()], [weights.len(); 2], "two moments for each weight");
+        let numbers = update::Numbers::Adam(self.numbers(step, gradient_scale));
+        Update { numbers, weights, memories: [mean, square] }
     }
 
     /// What a step computes with, worked out in f64.
@@ -92,8 +101,9 @@ impl Adam {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Numbers {
+/// What a step computes with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Numbers {
     gradient_scale: f32,
     coupled_decay: f32,
     /// What weights are multiplied with first.
@@ -107,42 +117,31 @@ struct Numbers {
     epsilon: f32,
 }
 
-struct Step<'a> {
-    numbers: Numbers,
-    weights: &'a mut [f32],
-    g: &'a [f32],
-    m: &'a mut [f32],
-    v: &'a mut [f32],
-}
-
-impl Kernel for Step<'_> {
-    type Output = ();
-
+impl Rule for Numbers {
     #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) {
-        let numbers = self.numbers;
-        let len = self.weights.len();
-        assert!([self.g.len(), self.m.len(), self.v.len()] == [len; 3]);
-        for at in (0..len).step_by(L::COUNT) {
-            let count = L::COUNT.min(len - at);
-            // SAFETY: `at + count` is at most the length of all four.
-            unsafe {
-                let [w_at, m_at, v_at] =
-                    [&mut *self.weights, &mut *self.m, &mut *self.v].map(|x| x.as_mut_ptr().add(at));
-                let g = load(lanes, self.g.as_ptr().add(at), count);
-                let old = [w_at, m_at, v_at].map(|x| load(lanes, x, count));
-                let [w, m, v] = numbers.step(lanes, g, old);
-                store(lanes, w_at, w, count);
-                store(lanes, m_at, m, count);
-                store(lanes, v_at, v, count);
-            }
+    unsafe fn step<L: Lanes>(
+        &self,
+        lanes: L,
+        g: L::Vector,
+        weights: *mut f32,
+        [mean, square]: [*mut f32; 2],
+        count: usize,
+    ) {
+        // SAFETY: the caller's contract.
+        unsafe {
+            let old = [load(lanes, weights, count), load(lanes, mean, count), load(lanes, square, count)];
+            let [w, m, v] = self.next(lanes, g, old);
+            store(lanes, weights, w, count);
+            store(lanes, mean, m, count);
+            store(lanes, square, v, count);
         }
     }
 }
 
 impl Numbers {
+    /// Weights and moments behind the step.
     #[inline(always)]
-    fn step<L: Lanes>(&self, lanes: L, g: L::Vector, [w, m, v]: [L::Vector; 3]) -> [L::Vector; 3] {
+    fn next<L: Lanes>(&self, lanes: L, g: L::Vector, [w, m, v]: [L::Vector; 3]) -> [L::Vector; 3] {
         let by = |x, factor: f32| lanes.mul(x, lanes.splat(factor));
         let g = lanes.mul_add(w, lanes.splat(self.coupled_decay), by(g, self.gradient_scale));
         let w = by(w, self.shrink);

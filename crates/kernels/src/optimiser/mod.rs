@@ -1,4 +1,5 @@
-//! Update rules as PyTorch defines them, each one pass over a parameter's slices.
+//! Update rules as PyTorch defines them, each one pass over a parameter's slices, or the end of
+//! the matrix product that makes the gradient ([`Update`]).
 //!
 //! Numbers of a rule are f64, for `1 - 0.999` would lose four digits in f32. Every rule multiplies the
 //! gradient by `gradient_scale` first: 1, or what clipping by the global norm asks for.
@@ -6,6 +7,7 @@
 mod adam;
 pub mod reference;
 mod sgd;
+mod update;
 
 use crate::Machine;
 use crate::elementwise::sum_of;
@@ -13,6 +15,8 @@ use crate::simd::{Kernel, Lanes};
 use crate::vector::{Map, map_in_place, sum_in_parts};
 pub use adam::{Adam, Moments};
 pub use sgd::Sgd;
+pub use update::Update;
+pub(crate) use update::{Numbers, Rule};
 
 /// An exponential moving average of weights: `average = decay average + (1 - decay) weights`.
 ///

@@ -1,6 +1,7 @@
-use crate::simd::{Kernel, Lanes};
-use crate::vector::{CHUNK, load, store};
-use crate::{Machine, SharedMut};
+use super::update::{self, Rule, Update};
+use crate::Machine;
+use crate::simd::Lanes;
+use crate::vector::{load, store};
 
 /// Stochastic gradient descent. With `g` the scaled gradient:
 ///
@@ -47,61 +48,99 @@ impl Sgd {
         gradients: &[f32],
         buffer: &mut [f32],
     ) {
-        assert_eq!(weights.len(), gradients.len(), "one gradient for each weight");
+        self.update(first, gradient_scale, weights, buffer).run(machine, gradients);
+    }
+
+    /// The same step, before there is a gradient.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn update<'a>(
+        &self,
+        first: bool,
+        gradient_scale: f32,
+        weights: &'a mut [f32],
+        buffer: &'a mut [f32],
+    ) -> Update<'a> {
         let has_momentum = self.momentum != 0.0;
         assert!(!has_momentum || buffer.len() == weights.len(), "one momentum for each weight");
-        let buffer = SharedMut::new(buffer);
-        machine.threads.run_chunks(weights, CHUNK, |index, weights| {
-            let (start, len) = (index * CHUNK, weights.len());
-            // SAFETY: each task has a chunk of its own.
-            let buffer = unsafe { if has_momentum { buffer.slice(start, len) } else { buffer.slice(0, 0) } };
-            let gradients = &gradients[start..start + len];
-            machine.isa.run(Step { rule: self, first, gradient_scale, weights, gradients, buffer });
+        let momentum = has_momentum.then_some(Momentum {
+            first,
+            factor: self.momentum as f32,
+            share: (1.0 - self.dampening) as f32,
+            nesterov: self.nesterov,
         });
+        let numbers = Numbers {
+            gradient_scale,
+            decay: self.weight_decay as f32,
+            rate: -self.learning_rate as f32,
+            momentum,
+        };
+        Update { numbers: update::Numbers::Sgd(numbers), weights, memories: [buffer, &mut []] }
     }
 }
 
-/// `buffer` is empty where there is no momentum.
-struct Step<'a> {
-    rule: &'a Sgd,
-    first: bool,
+/// What a step computes with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Numbers {
     gradient_scale: f32,
-    weights: &'a mut [f32],
-    gradients: &'a [f32],
-    buffer: &'a mut [f32],
+    decay: f32,
+    /// Negative.
+    rate: f32,
+    momentum: Option<Momentum>,
 }
 
-impl Kernel for Step<'_> {
-    type Output = ();
+#[derive(Clone, Copy, Debug)]
+struct Momentum {
+    /// Nothing is remembered yet.
+    first: bool,
+    factor: f32,
+    /// `1 - dampening`.
+    share: f32,
+    nesterov: bool,
+}
 
+impl Rule for Numbers {
     #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) {
-        let Sgd { learning_rate, momentum, dampening, weight_decay, nesterov } = *self.rule;
-        let [decay, momentum, share, rate] =
-            [weight_decay, momentum, 1.0 - dampening, -learning_rate].map(|value| lanes.splat(value as f32));
-        let scale = lanes.splat(self.gradient_scale);
-        let len = self.weights.len();
-        for at in (0..len).step_by(L::COUNT) {
-            let count = L::COUNT.min(len - at);
-            // SAFETY: `at + count` is at most the length of the three slices, unless the buffer is empty and
-            // not touched.
-            unsafe {
-                let to = self.weights.as_mut_ptr().add(at);
-                let w = load(lanes, to, count);
-                let g = lanes.mul(load(lanes, self.gradients.as_ptr().add(at), count), scale);
-                let mut d = lanes.mul_add(w, decay, g);
-                if !self.buffer.is_empty() {
-                    let memory = self.buffer.as_mut_ptr().add(at);
-                    let b = if self.first {
-                        d
-                    } else {
-                        lanes.mul_add(momentum, load(lanes, memory, count), lanes.mul(share, d))
-                    };
-                    store(lanes, memory, b, count);
-                    d = if nesterov { lanes.mul_add(momentum, b, d) } else { b };
-                }
-                store(lanes, to, lanes.mul_add(rate, d, w), count);
+    unsafe fn step<L: Lanes>(
+        &self,
+        lanes: L,
+        g: L::Vector,
+        weights: *mut f32,
+        [memory, _]: [*mut f32; 2],
+        count: usize,
+    ) {
+        // SAFETY: the caller's contract; without momentum the memory is not touched.
+        unsafe {
+            let w = load(lanes, weights, count);
+            let g = lanes.mul(g, lanes.splat(self.gradient_scale));
+            let mut d = lanes.mul_add(w, lanes.splat(self.decay), g);
+            if let Some(momentum) = &self.momentum {
+                d = momentum.turn(lanes, d, memory, count);
             }
+            store(lanes, weights, lanes.mul_add(lanes.splat(self.rate), d, w), count);
+        }
+    }
+}
+
+impl Momentum {
+    /// Remembers the direction `d`; the one that is taken instead.
+    ///
+    /// # Safety
+    /// - `memory` is readable and writable for `count` values, and nobody else's; `count <= L::COUNT`.
+    #[inline(always)]
+    unsafe fn turn<L: Lanes>(&self, lanes: L, d: L::Vector, memory: *mut f32, count: usize) -> L::Vector {
+        let factor = lanes.splat(self.factor);
+        // SAFETY: the caller's contract.
+        unsafe {
+            let b = if self.first {
+                d
+            } else {
+                let share = lanes.mul(lanes.splat(self.share), d);
+                lanes.mul_add(factor, load(lanes, memory, count), share)
+            };
+            store(lanes, memory, b, count);
+            if self.nesterov { lanes.mul_add(factor, b, d) } else { b }
         }
     }
 }
