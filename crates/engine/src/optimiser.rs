@@ -1,7 +1,7 @@
 use crate::{Gradients, State};
 use svertka_kernels::{
     Machine,
-    optimiser::{Moments, moving_average_in_place},
+    optimiser::{Moments, Update, moving_average_in_place},
 };
 
 pub use svertka_kernels::optimiser::{Adam, Sgd};
@@ -34,12 +34,17 @@ impl Optimiser {
         }
     }
 
-    /// Moves every trainable weight by its gradient times `scale` (clipping, mean over accumulated batches), counts the
-    /// step, and clears the gradients.
-    pub fn update(&self, machine: &Machine, state: &mut State, gradients: &mut Gradients, scale: f32) {
+    /// Makes sure that the state has the slots that the rule needs.
+    pub(crate) fn reserve(&self, state: &mut State) {
         if state.slots.len() < self.slots() {
             state.reserve_slots(self.slots());
         }
+    }
+
+    /// Moves every trainable weight by its gradient times `scale` (clipping, mean over accumulated batches), counts the
+    /// step, and clears the gradients.
+    pub fn update(&self, machine: &Machine, state: &mut State, gradients: &mut Gradients, scale: f32) {
+        self.reserve(state);
         machine.threads.enter(|| {
             for (name, gradient) in gradients.iter() {
                 self.step(machine, state, name, gradient, scale);
@@ -51,18 +56,25 @@ impl Optimiser {
     }
 
     fn step(&self, machine: &Machine, state: &mut State, name: &str, gradient: &[f32], scale: f32) {
-        let (first, count) = (state.step == 0, state.step + 1);
         let Some(range) = state.entry(name).map(|entry| entry.range.clone()) else { return };
         let weights = &mut state.blocks.weights[range.clone()];
         let mut slots = state.slots.iter_mut().map(|slot| &mut slot[range.clone()]);
+        let slots = [slots.next().unwrap_or_default(), slots.next().unwrap_or_default()];
+        self.on(state.step, scale, weights, slots).run(machine, gradient);
+    }
+
+    /// The step behind `steps` others on some weights and their parts of the slots.
+    pub(crate) fn on<'a>(
+        &self,
+        steps: u64,
+        scale: f32,
+        weights: &'a mut [f32],
+        [first, second]: [&'a mut [f32]; 2],
+    ) -> Update<'a> {
         match self {
-            Optimiser::Sgd(rule) => {
-                let momentum = slots.next().unwrap_or_default();
-                rule.step(machine, first, scale, weights, gradient, momentum);
-            }
+            Optimiser::Sgd(rule) => rule.update(steps == 0, scale, weights, first),
             Optimiser::Adam(rule) => {
-                let (mean, square) = (slots.next().unwrap_or_default(), slots.next().unwrap_or_default());
-                rule.step(machine, count, scale, weights, gradient, &mut Moments { mean, square });
+                rule.update(steps + 1, scale, weights, Moments { mean: first, square: second })
             }
         }
     }

@@ -48,7 +48,9 @@ fn network() -> Graph {
     let x = network.image(3, [16, 16]).normalise(&[0.5], &[0.25]);
     let x = x.name("conv1").conv(8, kernel(3).padding(1)).batch_norm().relu().max_pool(2);
     let y = x.name("conv2").conv(8, kernel(3).padding(1)).name("bn2").batch_norm().add(&x).relu();
-    y.flatten().dropout(0.2).name("fc").linear(10).classify();
+    // So many weights are moved while their gradient is made.
+    let y = y.flatten().dropout(0.2).name("wide").linear(2048).relu();
+    y.name("fc").linear(10).classify();
     let graph = network.finish().unwrap();
     with_loss(&graph, "logits", SoftmaxCrossEntropyLoss::default(), None).unwrap()
 }
@@ -65,8 +67,18 @@ fn parameters(graph: &Graph) -> Parameters {
 
 #[test]
 fn a_step_allocates_nothing_after_the_first() {
+    for at_once in [false, true] {
+        let found = allocations(at_once);
+        assert!(found < STEPS as usize, "{found} allocations in {STEPS} steps, at once: {at_once}");
+    }
+}
+
+const STEPS: u64 = 50;
+
+fn allocations(at_once: bool) -> usize {
     let graph = network();
-    let plan = Arc::new(lower(&graph, &Purpose::training()).unwrap());
+    let purpose = if at_once { Purpose::training_at_once() } else { Purpose::training() };
+    let plan = Arc::new(lower(&graph, &purpose).unwrap());
     let mut state = State::new(&graph, &parameters(&graph)).unwrap();
     let mut workspace = Workspace::new(Machine::new(2));
     let program = plan.bind(&Sizes::batch(16), &state, &mut workspace).unwrap();
@@ -77,13 +89,16 @@ fn a_step_allocates_nothing_after_the_first() {
     let rule = Optimiser::Adam(Adam::new(1e-3));
     let mut step = |step| {
         program.forward(&mut workspace, &mut state, &inputs, RunKey { seed: 1, step }).unwrap();
-        program.backward(&mut workspace, &state, &inputs, &mut gradients).unwrap();
-        rule.update(workspace.machine(), &mut state, &mut gradients, 1.0);
+        if at_once {
+            let gradients = &mut gradients;
+            program.backward_and_update(&mut workspace, &mut state, &inputs, gradients, &rule, 1.0).unwrap();
+        } else {
+            program.backward(&mut workspace, &state, &inputs, &mut gradients).unwrap();
+            rule.update(workspace.machine(), &mut state, &mut gradients, 1.0);
+        }
     };
     step(0);
     let before = ALLOCATIONS.load(Ordering::Relaxed);
-    let steps = 50;
-    (1..=steps).for_each(&mut step);
-    let found = ALLOCATIONS.load(Ordering::Relaxed) - before;
-    assert!(found < steps as usize, "{found} allocations in {steps} steps");
+    (1..=STEPS).for_each(&mut step);
+    ALLOCATIONS.load(Ordering::Relaxed) - before
 }

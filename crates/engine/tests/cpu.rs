@@ -187,7 +187,7 @@ fn bound_for(
     machine: Machine,
 ) -> Result<Results, EngineError> {
     let of = problem.graph.outputs().iter().map(|&id| problem.graph.value(id).name.clone()).collect();
-    let plan: Arc<Plan> = lower(&problem.graph, &Purpose::Training { of })?.into();
+    let plan: Arc<Plan> = lower(&problem.graph, &Purpose::Training { of, at_once: false })?.into();
     let mut state = State::new(&problem.graph, &problem.parameters)?;
     let mut workspace = Workspace::new(machine);
     let program = plan.bind(sizes, &state, &mut workspace)?;
@@ -320,7 +320,7 @@ fn with_many_rows(seed: u64) -> Option<Problem> {
 /// How many steps of a training program take the batch in pieces.
 fn steps_in_pieces(problem: &Problem) -> usize {
     let of = problem.graph.outputs().iter().map(|&id| problem.graph.value(id).name.clone()).collect();
-    let plan = Arc::new(lower(&problem.graph, &Purpose::Training { of }).unwrap());
+    let plan = Arc::new(lower(&problem.graph, &Purpose::Training { of, at_once: false }).unwrap());
     let state = State::new(&problem.graph, &problem.parameters).unwrap();
     let sizes = Sizes::batch(MANY_ROWS);
     let program = plan.bind(&sizes, &state, &mut Workspace::new(Machine::single()));

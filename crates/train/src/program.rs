@@ -138,6 +138,9 @@ fn name_sample(error: EngineError, batch: &Batch, examples: &dyn Examples) -> Tr
 /// The state of a network with the program that moves it.
 pub(crate) struct Learner {
     programs: Programs,
+    /// Every batch is a step of its own.
+    at_once: bool,
+    trainable: usize,
     gradients: Gradients,
     gathered: Gathered,
 }
@@ -161,19 +164,28 @@ impl Gathered {
 }
 
 impl Learner {
-    /// Binds the program of full batches at once, so that what cannot be run is known before anything is.
-    pub(crate) fn new(graph: &Graph, batch: usize, network: &mut Network) -> Result<Self, EngineError> {
-        let mut programs = Programs::new(&computing(graph, &["loss"])?, &Purpose::training(), batch)?;
-        let gradients = programs.for_rows(batch, network)?.gradients();
-        Ok(Self { programs, gradients, gathered: Gathered::default() })
+    /// Binds the program of full batches right now, so that what cannot be run is known before anything is. `at_once`: a
+    /// step is made on every batch alone, and nobody asks for the norm.
+    pub(crate) fn new(
+        graph: &Graph,
+        batch: usize,
+        at_once: bool,
+        network: &mut Network,
+    ) -> Result<Self, EngineError> {
+        let purpose = if at_once { Purpose::training_at_once() } else { Purpose::training() };
+        let mut programs = Programs::new(&computing(graph, &["loss"])?, &purpose, batch)?;
+        let program = programs.for_rows(batch, network)?;
+        let (gradients, trainable) = (program.gradients(), program.trainable());
+        Ok(Self { programs, at_once, trainable, gradients, gathered: Gathered::default() })
     }
 
     /// Numbers that are learnt.
     pub(crate) fn trainable(&self) -> usize {
-        self.gradients.iter().map(|(_, values)| values.len()).sum()
+        self.trainable
     }
 
-    /// Adds a batch's gradients; returns its loss. Where that is not finite, nothing is added.
+    /// Adds a batch's gradients, or makes the step where every batch is one; returns its loss. Where that is not finite,
+    /// nothing is changed.
     ///
     /// Gradients of a batch are of the mean over its samples. Batches of unequal size are made comparable by scaling what
     /// was gathered: with equal ones nothing is done.
@@ -182,7 +194,7 @@ impl Learner {
         batch: &Batch,
         examples: &dyn Examples,
         network: &mut Network,
-        key: RunKey,
+        (key, rule): (RunKey, &Optimiser),
     ) -> Result<f32, TrainError> {
         let inputs = inputs(batch);
         let program = self.programs.for_rows(batch.rows, network)?;
@@ -198,7 +210,11 @@ impl Learner {
             let factor = last as f32 / batch.rows as f32;
             self.gradients.values_mut().iter_mut().for_each(|value| *value *= factor);
         }
-        program.backward(workspace, state, &inputs, &mut self.gradients)?;
+        if self.at_once {
+            program.backward_and_update(workspace, state, &inputs, &mut self.gradients, rule, 1.0)?;
+        } else {
+            program.backward(workspace, state, &inputs, &mut self.gradients)?;
+        }
         self.gathered.last = batch.rows;
         self.gathered.samples += batch.rows;
         self.gathered.loss += f64::from(loss) * batch.rows as f64;
@@ -215,10 +231,12 @@ impl Learner {
         self.gradients.norm(machine) * self.mean_scale()
     }
 
-    /// Makes a step, shortened to `share` of its gradient, and begins to gather anew.
+    /// Makes a step, shortened to `share` of its gradient, unless it is made already; begins to gather anew.
     pub(crate) fn update(&mut self, rule: &Optimiser, share: f32, network: &mut Network) -> Gathered {
-        let scale = self.mean_scale() * share;
-        rule.update(network.workspace.machine(), &mut network.state, &mut self.gradients, scale);
+        if !self.at_once {
+            let scale = self.mean_scale() * share;
+            rule.update(network.workspace.machine(), &mut network.state, &mut self.gradients, scale);
+        }
         std::mem::take(&mut self.gathered)
     }
 }

@@ -4,12 +4,14 @@
 
 mod common;
 
-use common::{Memory, Patterns, bits, convolutional, finished, job, linear, patterns, settings, trainer};
+use common::{
+    Memory, Patterns, bits, convolutional, finished, job, linear, patterns, settings, trainer, wide,
+};
 use std::sync::Arc;
 use svertka_engine::Machine;
 use svertka_graph::{Parameters, surgery};
 use svertka_train::{
-    Accuracy, EpochEnd, EvaluationJob, EvaluationOptions, Event, TrainError, Trainer, evaluate,
+    Accuracy, EpochEnd, EvaluationJob, EvaluationOptions, Event, Settings, TrainError, Trainer, evaluate,
 };
 
 const PLAIN: &str = r#"{"epochs": 1, "batch": 8, "rate": 0.1, "workers": 0, "keep": "last",
@@ -86,12 +88,15 @@ fn every_sample_is_learnt_from_and_the_loss_falls() {
 #[test]
 fn accumulated_batches_count_as_one() {
     // 21 samples: the last step has batches of 8 and 5, or 12 and 9 behind none.
-    for (batch, samples) in [(8, 21), (8, 32), (12, 45)] {
+    for (batch, samples, network) in
+        [(8, 21, linear as fn() -> _), (8, 32, linear), (12, 45, linear), (8, 21, wide)]
+    {
         let run = |batch, accumulate| {
             let mut settings = settings(PLAIN);
             (settings.batch, settings.accumulate) = (batch, accumulate);
             let mut memory = Memory::default();
-            let outcome = trainer(job(linear(), patterns(samples, 1), settings)).run(&mut memory).unwrap();
+            let job = job(network(), patterns(samples, 1), settings);
+            let outcome = trainer(job).run(&mut memory).unwrap();
             (finished(outcome).parameters, memory.steps())
         };
         let (parts, whole) = (run(batch, 2), run(2 * batch, 1));
@@ -195,6 +200,38 @@ fn a_loss_that_is_not_finite_names_step_rate_and_samples() {
     assert_eq!(samples.len(), 8);
     assert!(samples.contains(&"sample-4".to_owned()));
     assert!(message.starts_with("step 1: the loss is NaN at learning rate 0.1"), "{message}");
+}
+
+/// Where the norm of the gradient is limited, or batches are gathered, weights wait for whole gradients.
+#[test]
+fn a_step_at_once_has_the_bits_of_one_that_waits_for_all_gradients() {
+    for optimiser in [r#"{"name": "sgd", "nesterov": true, "weight_decay": 0.01}"#, r#"{"name": "adamw"}"#] {
+        let text = format!(
+            r#"{{"epochs": 2, "batch": 8, "rate": 0.01, "workers": 0, "ema_decay": 0.5, "optimiser": {optimiser}}}"#
+        );
+        // The last batch has 5 samples.
+        let run = |clip_norm, threads| {
+            let settings = Settings { clip_norm, ..settings(&text) };
+            let mut memory = Memory::default();
+            let mut trainer =
+                Trainer::new(job(wide(), patterns(21, 1), settings), Machine::new(threads)).unwrap();
+            let average = finished(trainer.run(&mut memory).unwrap()).parameters;
+            (bits(&trainer.parameters()), bits(&average), memory.steps())
+        };
+        let waiting = run(1e30, 1);
+        assert!(run(0.0, 1) == waiting && run(0.0, 2) == waiting, "{optimiser}");
+    }
+}
+
+#[test]
+fn a_loss_that_is_not_finite_moves_nothing() {
+    for clip_norm in [0.0, 1.0] {
+        let train = Patterns { poisoned: vec![4], ..patterns(8, 1) };
+        let mut trainer = trainer(job(wide(), train, Settings { clip_norm, ..settings(PLAIN) }));
+        let before = bits(&trainer.parameters());
+        trainer.run(&mut Memory::default()).unwrap_err();
+        assert!(bits(&trainer.parameters()) == before, "clipped at {clip_norm}");
+    }
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What a bound step sees while it runs: its operands as slices.
 
 use super::{bind::Stretch, plan::Slot, program::Input, workspace::Packed};
-use crate::RunKey;
+use crate::{Optimiser, RunKey};
 use std::ops::Range;
-use svertka_kernels::{Machine, Store};
+use svertka_kernels::{Machine, Store, optimiser::Update};
 
 /// Where a slot's elements lie.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,12 +44,13 @@ impl Memory {
         Self { start: slice.as_mut_ptr(), len: slice.len() }
     }
 
-    /// Memory that no step writes: only training steps write statistics, and they run on mutable ones.
+    /// Memory that no step writes: only training steps write statistics, and they run on mutable ones; weights are written
+    /// with a [`Descent`] only.
     pub(crate) fn read_only(slice: &[f32]) -> Self {
         Self { start: slice.as_ptr().cast_mut(), len: slice.len() }
     }
 
-    fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self { start: std::ptr::NonNull::dangling().as_ptr(), len: 0 }
     }
 
@@ -70,18 +71,33 @@ impl Memory {
     }
 }
 
+/// The step that an optimiser makes in a call: what is needed to move weights beside the weights.
+#[derive(Clone, Copy)]
+pub(crate) struct Descent {
+    pub(crate) rule: Optimiser,
+    /// How many were made before.
+    pub(crate) steps: u64,
+    /// The factor of gradients.
+    pub(crate) scale: f32,
+    /// What the rule remembers, as long as the weights, or empty.
+    pub(crate) slots: [Memory; 2],
+}
+
 /// The memory and settings of one call of a program.
 ///
 /// Steps run one after another (in a stretch: for each piece of the batch), and within a step every slot is asked for
 /// once, as either read or written. That slots which are written overlap nothing else that is used at the same time is
 /// checked when a program is bound (`Program::check_disjoint`); a step that works in place asks for the written slot only.
+/// It also checks that a weight which a step moves is read by nobody in the same turn or behind it.
 pub(crate) struct Context<'a> {
     pub(crate) machine: &'a Machine,
     pub(crate) arena: Memory,
-    pub(crate) weights: &'a [f32],
+    /// Written only where there is a descent.
+    pub(crate) weights: Memory,
+    pub(crate) descent: Option<Descent>,
     pub(crate) statistics: Memory,
     pub(crate) constants: &'a [f32],
-    pub(crate) gradients: Option<Memory>,
+    pub(crate) gradients: Memory,
     /// What accumulating steps do with the gradients.
     pub(crate) store: Store,
     pub(crate) inputs: &'a [Input<'a>],
@@ -124,7 +140,8 @@ impl Context<'_> {
         match (self.writable(&located.place), &located.place) {
             // SAFETY: by the contract of the type, nothing that overlaps is written within this step.
             (Some((memory, range)), _) => unsafe { memory.read(self.present(located, range)) },
-            (_, Place::Weights(range)) => &self.weights[range.clone()],
+            // SAFETY: as above.
+            (_, Place::Weights(range)) => unsafe { self.weights.read(range.clone()) },
             (_, Place::Constants(range)) => &self.constants[range.clone()],
             (_, Place::Literal(values)) => values,
             (_, Place::Input(index)) => {
@@ -146,6 +163,21 @@ impl Context<'_> {
         unsafe { memory.write(self.present(located, range)) }
     }
 
+    /// The optimiser's step on a weight.
+    pub(crate) fn update(&self, weight: Slot) -> Update<'_> {
+        let (Some(descent), Place::Weights(range)) = (self.descent, &self.located[weight].place) else {
+            unreachable!("only `Program::backward_and_update` runs steps that move weights")
+        };
+        let Descent { rule, steps, scale, slots } = descent;
+        let part = |memory: Memory| if memory.len == 0 { 0..0 } else { range.clone() };
+        // SAFETY: weights and slots are mutable where there is a descent, slots lie as the weights, and by the contract of
+        // the type nothing that overlaps is asked for within this step.
+        unsafe {
+            let slots = slots.map(|memory| memory.write(part(memory)));
+            rule.on(steps, scale, self.weights.write(range.clone()), slots)
+        }
+    }
+
     /// The memory and the range of a place that steps may write.
     fn writable(&self, place: &Place) -> Option<(Memory, Range<usize>)> {
         match place {
@@ -153,7 +185,7 @@ impl Context<'_> {
             Place::Statistics(range) => Some((self.statistics, range.clone())),
             Place::Gradients { range, of_piece } => Some(match (self.sums, of_piece) {
                 (Some(start), Some(piece)) => (self.arena, start + piece.start..start + piece.end),
-                _ => (self.gradients.unwrap_or_else(Memory::none), range.clone()),
+                _ => (self.gradients, range.clone()),
             }),
             _ => None,
         }

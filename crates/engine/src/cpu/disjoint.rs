@@ -6,11 +6,15 @@ use std::ops::Range;
 
 impl Program {
     /// Checks that what a turn writes overlaps nothing else that it uses, except where a step works in place: then both are
-    /// the same rows of the same stretch of memory.
+    /// the same rows of the same stretch of memory; and that weights are moved when all who use them are done.
     pub(crate) fn check_disjoint(&self) -> Result<(), EngineError> {
-        let clash = self.turns.iter().any(|turn| self.clashes(turn));
-        let error = EngineError::Order("internal error: two operands of a step overlap");
-        if clash { Err(error) } else { Ok(()) }
+        if self.turns.iter().any(|turn| self.clashes(turn)) {
+            return Err(EngineError::Order("internal error: two operands of a step overlap"));
+        }
+        if self.reads_what_moved() {
+            return Err(EngineError::Order("internal error: a weight is moved before its last reader"));
+        }
+        Ok(())
     }
 
     fn clashes(&self, turn: &Turn) -> bool {
@@ -32,10 +36,25 @@ impl Program {
             })
     }
 
+    /// Whether a weight is used again in or behind the turn that moves it.
+    fn reads_what_moved(&self) -> bool {
+        let mut moved: Vec<Slot> = Vec::new();
+        self.turns.iter().flat_map(Turn::steps).any(|&index| {
+            let step = &self.plan.steps[index];
+            let weights = |slot: &Slot| matches!(self.located[*slot].place, Place::Weights(_));
+            let mut used = step.reads().chain(step.outputs.iter().copied()).filter(weights);
+            let again = used.any(|slot| moved.iter().any(|&moved| self.overlap(slot, moved, false)));
+            moved.extend(step.outputs.iter().copied().filter(weights));
+            again
+        })
+    }
+
     fn overlap(&self, a: Slot, b: Slot, in_place: bool) -> bool {
         match (&self.located[a].place, &self.located[b].place) {
             (Place::Arena(a), Place::Arena(b)) if in_place && a == b => false,
-            (Place::Arena(a), Place::Arena(b)) => a.start < b.end && b.start < a.end,
+            (Place::Arena(a), Place::Arena(b)) | (Place::Weights(a), Place::Weights(b)) => {
+                a.start < b.end && b.start < a.end
+            }
             _ => false,
         }
     }
@@ -48,5 +67,40 @@ impl Program {
             Turn::Step(index) => meets(&self.steps[*index].scratch),
             Turn::Stretch(stretch) => meets(&stretch.scratch) || meets(&stretch.partials),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        EngineError, Machine, State,
+        cpu::{Purpose, Workspace, lower, plan::Kind},
+    };
+    use std::sync::Arc;
+    use svertka_graph::{Builder, Parameters, Sizes, op::SoftmaxCrossEntropyLoss, with_loss};
+
+    #[test]
+    fn a_weight_that_is_moved_before_its_last_reader_is_found() {
+        let network = Builder::new();
+        let x = network.image(1, [32, 32]).flatten().name("fc1").linear(1024).relu();
+        x.name("fc2").linear(1024).relu().name("fc3").linear(2).classify();
+        let graph = network.finish().unwrap();
+        let graph = with_loss(&graph, "logits", SoftmaxCrossEntropyLoss::default(), None).unwrap();
+        let state = State::new(&graph, &Parameters::initialise(&graph, 1).unwrap()).unwrap();
+        let mut plan = lower(&graph, &Purpose::training_at_once()).unwrap();
+        let bind = |plan: &crate::cpu::Plan| {
+            let mut workspace = Workspace::new(Machine::single());
+            Arc::new(plan.clone())
+                .bind(&Sizes::batch(2), &state, &mut workspace)
+                .map(|program| program.batch())
+        };
+        assert_eq!(bind(&plan), Ok(2));
+        // Just behind the gradient of the layer's input.
+        let update = plan.steps.iter().position(|step| matches!(step.kind, Kind::Update(_))).unwrap();
+        let weight = plan.steps[update].outputs[0];
+        let reader = plan.steps.iter().rposition(|step| step.reads().any(|slot| slot == weight)).unwrap();
+        let step = plan.steps.remove(update);
+        plan.steps.insert(reader, step);
+        assert!(matches!(bind(&plan), Err(EngineError::Order(message)) if message.contains("last reader")));
     }
 }

@@ -151,7 +151,9 @@ fn wanted(plan: &Plan, step: &Step) -> Wanted {
             Wanted::ChannelsLast([0, 1].into_iter().chain(5..step.inputs.len()).collect())
         }
         Kind::Op(op) => wanted_of_op(plan, step, op),
-        Kind::Gemm(..) | Kind::CrossEntropy(_) | Kind::Accumulate | Kind::Convert => Wanted::Planar,
+        Kind::Gemm(..) | Kind::Update(_) | Kind::CrossEntropy(_) | Kind::Accumulate | Kind::Convert => {
+            Wanted::Planar
+        }
     }
 }
 

@@ -15,13 +15,22 @@ pub enum Purpose {
         /// The values that are differentiated. A scalar (a loss) counts as 1; of any other value the gradient is
         /// handed to `backward`.
         of: Vec<String>,
+        /// A step is made on every batch alone, by [`Program::backward_and_update`](super::Program::backward_and_update).
+        /// Nobody else wants the gradients then, and those of large fully connected layers are never stored: the product
+        /// that makes them moves the weights.
+        at_once: bool,
     },
 }
 
 impl Purpose {
-    /// Training on the value named `loss`.
+    /// Training on the value named `loss`; what is done with the gradients is the caller's.
     pub fn training() -> Self {
-        Purpose::Training { of: vec!["loss".to_owned()] }
+        Purpose::Training { of: vec!["loss".to_owned()], at_once: false }
+    }
+
+    /// Training on the value named `loss`, with a step on every batch alone.
+    pub fn training_at_once() -> Self {
+        Purpose::Training { of: vec!["loss".to_owned()], at_once: true }
     }
 }
 
@@ -34,9 +43,12 @@ pub fn lower(graph: &Graph, purpose: &Purpose) -> Result<Plan, EngineError> {
     check_outputs(graph)?;
     let mut plan = match purpose {
         Purpose::Inference => inference(graph.clone()),
-        Purpose::Training { of } => training(graph, of)?,
+        Purpose::Training { of, .. } => training(graph, of)?,
     };
     fuse::run(&mut plan);
+    if matches!(purpose, Purpose::Training { at_once: true, .. }) {
+        fuse::update::run(&mut plan);
+    }
     layout::run(&mut plan);
     Ok(plan)
 }

@@ -4,7 +4,7 @@ use super::{
     Program,
     bind::Turn,
     context::Place,
-    plan::{Home, Slot, Step},
+    plan::{Home, Kind, Slot, Step},
 };
 use std::collections::BTreeSet;
 use svertka_kernels::conv;
@@ -27,8 +27,10 @@ pub struct StepCost {
     pub piece: Option<usize>,
     /// Multiply-adds as the definition of its operator counts them.
     pub multiply_adds: u64,
-    /// Bytes that have to move: what it reads, once, and what it writes, once.
+    /// Bytes that have to move: what it reads, once, and what it writes, once. What an optimiser remembers is not among them.
     pub bytes: u64,
+    /// How many weights it moves by the optimiser's rule.
+    pub weights_moved: u64,
 }
 
 impl StepCost {
@@ -47,7 +49,8 @@ impl Program {
     fn step_cost(&self, index: usize, step: &Step) -> StepCost {
         let bound = &self.steps[index];
         let read: BTreeSet<Slot> = step.reads().collect();
-        let moved = read.iter().chain(&step.outputs).map(|&slot| self.bytes(slot)).sum();
+        let weights = if let Kind::Update(_) = step.kind { &step.outputs[..] } else { &[] };
+        let bytes = weights.iter().chain(&read).chain(&step.outputs).map(|&slot| self.bytes(slot)).sum();
         StepCost {
             name: self.label(step),
             kind: step.kind.to_string(),
@@ -55,7 +58,8 @@ impl Program {
             backward: step.backward,
             piece: self.piece(index),
             multiply_adds: bound.multiply_adds,
-            bytes: if bound.view { 0 } else { moved },
+            bytes: if bound.view { 0 } else { bytes },
+            weights_moved: weights.iter().map(|&slot| self.bytes(slot) / 4).sum(),
         }
     }
 
@@ -67,9 +71,12 @@ impl Program {
     }
 
     fn label(&self, step: &Step) -> String {
-        let finished = step.outputs.iter().map(|&slot| &self.plan.values[slot]);
-        let mut finished = finished.filter(|value| matches!(value.home, Home::Gradient(_)));
-        finished.next().map_or_else(|| step.name.clone(), |value| value.name.clone())
+        let finished = step.outputs.iter().find_map(|&slot| match &self.plan.values[slot].home {
+            Home::Gradient(_) => Some(self.plan.values[slot].name.clone()),
+            Home::Parameter(name) => Some(format!("gradient of {name}")),
+            _ => None,
+        });
+        finished.unwrap_or_else(|| step.name.clone())
     }
 
     fn bytes(&self, slot: Slot) -> u64 {

@@ -131,6 +131,9 @@ pub(crate) enum Kind {
     ConvWeightGradient(Conv, FusedSource),
     /// A matrix product and its activation. Inputs: A, B, [C].
     Gemm(Gemm, Option<Activation>),
+    /// A matrix product that is the gradient of a weight, and what the optimiser does with it. Inputs: A, B; output: the
+    /// weight.
+    Update(Gemm),
     /// Batch normalisation and its surroundings.
     Norm(FusedNorm),
     /// The gradient of batch normalisation and its surroundings.
@@ -167,6 +170,8 @@ pub struct Plan {
     pub(crate) seeds: Vec<Slot>,
     /// Trainable parameters in the order in which `backward` finishes their gradients, with their numbers of elements.
     pub(crate) gradients: Vec<(String, usize)>,
+    /// Parameters that `backward` moves without a gradient being stored, likewise.
+    pub(crate) updated: Vec<(String, usize)>,
     /// Statistics that `forward` moves: (statistic, next value).
     pub(crate) updates: Vec<(Slot, Slot)>,
 }
@@ -176,7 +181,8 @@ impl Plan {
     pub(crate) fn new(graph: Graph) -> Self {
         let values = graph.value_ids().map(|id| plan_value(&graph, id)).collect();
         let (steps, outputs, seeds) = (Vec::new(), Vec::new(), Vec::new());
-        Self { graph, values, steps, outputs, seeds, gradients: Vec::new(), updates: Vec::new() }
+        let (gradients, updated, updates) = (Vec::new(), Vec::new(), Vec::new());
+        Self { graph, values, steps, outputs, seeds, gradients, updated, updates }
     }
 
     /// A new slot of the same shape as `like`.
@@ -263,6 +269,7 @@ impl fmt::Display for Kind {
                 f.write_str("Gemm")?;
                 write_activation(f, *activation)
             }
+            Kind::Update(_) => f.write_str("Gemm + update"),
             Kind::Norm(norm) => {
                 f.write_str(if norm.training { "batch norm (training)" } else { "batch norm" })?;
                 write_if(f, norm.add, "add")?;

@@ -1,11 +1,11 @@
 use super::{
     Plan, Workspace,
     bind::{Bound, Packer, Stretch, Turn},
-    context::{Context, Located, Memory, Place},
+    context::{Context, Descent, Located, Memory, Place},
     observe::Observer,
     workspace::Packed,
 };
-use crate::{EngineError, Gradients, RunKey, State, state::Entry};
+use crate::{EngineError, Gradients, Optimiser, RunKey, State, state::Entry};
 use std::{
     fmt,
     sync::{
@@ -182,7 +182,9 @@ impl Program {
         workspace.arena.reserve(self.cost.scratch_bytes / 4)?;
         self.pack(workspace, state);
         workspace.holder = None;
-        let call = Call { statistics, inputs, rows, key, gradients: None, store: Store::Overwrite };
+        let weights = Memory::read_only(&state.blocks.weights);
+        let memories = Memories { weights, statistics, gradients: Memory::none() };
+        let call = Call { memories, inputs, rows, key, descent: None, store: Store::Overwrite };
         self.run(workspace, state, call, &self.turns[..self.forward_turns])?;
         workspace.holder = Some(Holder { program: self.id, rows, key });
         Ok(())
@@ -192,8 +194,8 @@ impl Program {
     /// them the gradient of every differentiated value that is not a scalar.
     ///
     /// # Errors
-    /// [`EngineError::Order`] if the last call on this workspace was not this program's `forward`;
-    /// [`EngineError::Input`].
+    /// [`EngineError::Order`] if the last call on this workspace was not this program's `forward`, or this program moves
+    /// weights while it runs; [`EngineError::Input`].
     pub fn backward(
         &self,
         workspace: &mut Workspace,
@@ -201,6 +203,55 @@ impl Program {
         inputs: &[Input<'_>],
         gradients: &mut Gradients,
     ) -> Result<(), EngineError> {
+        if !self.plan.updated.is_empty() {
+            return Err(EngineError::Order("this program makes steps at once: call `backward_and_update`"));
+        }
+        let weights = Memory::read_only(&state.blocks.weights);
+        self.run_backward(workspace, state, weights, None, inputs, gradients)
+    }
+
+    /// Runs the backward part of the last `forward` and makes the optimiser's step: [`backward`](Self::backward) and
+    /// [`Optimiser::update`] with this `scale`, to the bit. Weights whose gradient is not stored are moved on the way, the
+    /// others when all `gradients` are there.
+    ///
+    /// # Errors
+    /// As [`backward`](Self::backward); [`EngineError::Order`] if `gradients` hold those of other batches.
+    pub fn backward_and_update(
+        &self,
+        workspace: &mut Workspace,
+        state: &mut State,
+        inputs: &[Input<'_>],
+        gradients: &mut Gradients,
+        rule: &Optimiser,
+        scale: f32,
+    ) -> Result<(), EngineError> {
+        if !gradients.fresh {
+            return Err(EngineError::Order(
+                "a step at once is made on one batch, not on gradients of others",
+            ));
+        }
+        rule.reserve(state);
+        // Whatever happens now, weights may have moved.
+        state.touch();
+        let mut slots = state.slots.iter_mut().map(|slot| Memory::new(slot));
+        let slots = [(); 2].map(|()| slots.next().unwrap_or_else(Memory::none));
+        let descent = Descent { rule: *rule, steps: state.step, scale, slots };
+        let weights = Memory::new(&mut state.blocks.weights);
+        self.run_backward(workspace, state, weights, Some(descent), inputs, gradients)?;
+        rule.update(&workspace.machine, state, gradients, scale);
+        Ok(())
+    }
+
+    fn run_backward(
+        &self,
+        workspace: &mut Workspace,
+        state: &State,
+        weights: Memory,
+        descent: Option<Descent>,
+        inputs: &[Input<'_>],
+        gradients: &mut Gradients,
+    ) -> Result<(), EngineError> {
+        self.check_state(state)?;
         let held = workspace.holder.filter(|holder| holder.program == self.id);
         let holder =
             held.ok_or(EngineError::Order("`backward` needs this program's `forward` just before it"))?;
@@ -210,14 +261,19 @@ impl Program {
         workspace.holder = None;
         let statistics = Memory::read_only(&state.blocks.statistics);
         let store = if gradients.fresh { Store::Overwrite } else { Store::Accumulate };
-        let memory = Some(Memory::new(&mut gradients.values));
-        let call = Call { statistics, inputs, rows: holder.rows, key: holder.key, gradients: memory, store };
+        let memories = Memories { weights, statistics, gradients: Memory::new(&mut gradients.values) };
+        let call = Call { memories, inputs, rows: holder.rows, key: holder.key, descent, store };
         self.run(workspace, state, call, &self.turns[self.forward_turns..])?;
         gradients.fresh = false;
         Ok(())
     }
 
-    /// Room for the gradients that `backward` adds to.
+    /// Numbers that training moves by gradients.
+    pub fn trainable(&self) -> usize {
+        self.plan.gradients.iter().chain(&self.plan.updated).map(|(_, len)| len).sum()
+    }
+
+    /// Room for the gradients that are stored.
     pub fn gradients(&self) -> Gradients {
         Gradients::new(self.plan.gradients.iter().cloned())
     }
@@ -256,10 +312,11 @@ impl Program {
         let mut context = Context {
             machine,
             arena: Memory::new(arena.as_mut_slice()),
-            weights: &state.blocks.weights,
+            weights: call.memories.weights,
+            descent: call.descent,
             constants: &state.blocks.constants,
-            statistics: call.statistics,
-            gradients: call.gradients,
+            statistics: call.memories.statistics,
+            gradients: call.memories.gradients,
             store: call.store,
             inputs: call.inputs,
             located: &self.located,
@@ -416,14 +473,22 @@ impl Program {
     }
 }
 
+/// What steps may write beside the arena.
+#[derive(Clone, Copy)]
+struct Memories {
+    weights: Memory,
+    statistics: Memory,
+    gradients: Memory,
+}
+
 /// What differs between the calls of a program.
 #[derive(Clone, Copy)]
 struct Call<'a> {
-    statistics: Memory,
+    memories: Memories,
     inputs: &'a [Input<'a>],
     rows: usize,
     key: RunKey,
-    gradients: Option<Memory>,
+    descent: Option<Descent>,
     store: Store,
 }
 

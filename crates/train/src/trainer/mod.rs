@@ -97,7 +97,9 @@ impl Trainer {
         if settings.ema_decay > 0.0 {
             network.state.start_average(None)?;
         }
-        let learner = Learner::new(&graph, settings.batch, &mut network)?;
+        // Neither the norm of a gradient nor those of other batches are waited for.
+        let at_once = settings.clip_norm == 0.0 && settings.accumulate == 1;
+        let learner = Learner::new(&graph, settings.batch, at_once, &mut network)?;
         let evaluator = Evaluator::new(&graph, metric.output(), settings.batch)?;
         let train = Loader::new(train, loader_options(&settings, true))?;
         let validation =

@@ -4,13 +4,14 @@ use super::{Outcome, Trainer, epochs::report_broken};
 use crate::{Event, Observer, Settings, Start, Step, TrainError, program::Network};
 use std::sync::atomic::Ordering;
 use svertka_data::Epoch;
-use svertka_engine::RunKey;
+use svertka_engine::{Optimiser, RunKey};
 
 /// A step in the making.
 struct Attempt {
     /// Its number, from 1.
     number: u64,
     rate: f64,
+    rule: Optimiser,
     /// Indices of the samples it learns from.
     samples: Vec<usize>,
 }
@@ -100,7 +101,9 @@ impl Trainer {
 
     /// Learns from as many batches as are accumulated, and makes a step.
     fn step(&mut self, batches: &mut Epoch, observer: &mut dyn Observer) -> Result<(), TrainError> {
-        let mut step = Attempt { number: self.position().step + 1, rate: self.rate(), samples: Vec::new() };
+        let (number, rate) = (self.position().step + 1, self.rate());
+        let rule = self.settings.optimiser.rule(rate);
+        let mut step = Attempt { number, rate, rule, samples: Vec::new() };
         for _ in 0..self.settings.accumulate {
             let Some(batch) = batches.next().transpose()? else {
                 self.progress.batch = self.train.batches();
@@ -114,7 +117,8 @@ impl Trainer {
             step.samples.extend_from_slice(&batch.indices);
             let number = self.progress.epoch * self.train.batches() as u64 + batch.number as u64;
             let key = RunKey { seed: self.settings.seed, step: number };
-            let loss = self.learner.learn(&batch, &**self.train.examples(), &mut self.network, key)?;
+            let with = (key, &step.rule);
+            let loss = self.learner.learn(&batch, &**self.train.examples(), &mut self.network, with)?;
             self.check_finite("loss", loss, &step)?;
         }
         if step.samples.is_empty() { Ok(()) } else { self.update(&step, observer) }
@@ -122,8 +126,7 @@ impl Trainer {
 
     fn update(&mut self, step: &Attempt, observer: &mut dyn Observer) -> Result<(), TrainError> {
         let share = self.clip(step)?;
-        let rule = self.settings.optimiser.rule(step.rate);
-        let gathered = self.learner.update(&rule, share, &mut self.network);
+        let gathered = self.learner.update(&step.rule, share, &mut self.network);
         if self.settings.ema_decay > 0.0 {
             let Network { state, workspace } = &mut self.network;
             state.update_average(workspace.machine(), self.settings.ema_decay);

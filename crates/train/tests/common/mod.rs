@@ -91,6 +91,11 @@ pub(crate) fn linear() -> Graph {
     network(|x| x.flatten())
 }
 
+/// A million weights in one layer: they are moved while their gradient is made.
+pub(crate) fn wide() -> Graph {
+    network(|x| x.flatten().name("fc1").linear(1024).relu().name("fc2").linear(1024).relu())
+}
+
 pub(crate) fn settings(text: &str) -> Settings {
     serde_json::from_str(text).unwrap()
 }

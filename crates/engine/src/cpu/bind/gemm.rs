@@ -27,6 +27,42 @@ enum Summand {
     Gradient,
 }
 
+/// A product of the graph with sizes.
+struct Product {
+    plan: GemmPlan,
+    rows_lead: bool,
+    depth_leads: bool,
+}
+
+impl Product {
+    fn new(binder: &Binder, step: &Step, op: op::Gemm) -> Result<Self, EngineError> {
+        let (a, y) = (step.inputs[0], step.outputs[0]);
+        let (rows, columns) = (binder.shape(y)[0], binder.shape(y)[1]);
+        let depth = binder.shape(a)[if op.trans_a { 0 } else { 1 }];
+        let problem = GemmProblem {
+            trans_a: op.trans_a,
+            trans_b: op.trans_b,
+            alpha: op.alpha,
+            beta: op.beta,
+            ..product(binder, step, rows, columns, depth)?
+        };
+        Ok(Self {
+            plan: GemmPlan::new(problem, binder.machine().isa),
+            rows_lead: binder.leads(y),
+            depth_leads: op.trans_a && binder.leads(a),
+        })
+    }
+
+    fn present(&self, rows: usize) -> Present {
+        let whole = self.plan.whole();
+        Present {
+            rows: if self.rows_lead { rows } else { whole.rows },
+            depth: if self.depth_leads { rows } else { whole.depth },
+            ..whole
+        }
+    }
+}
+
 pub(super) fn gemm(
     binder: &mut Binder,
     step: &Step,
@@ -34,38 +70,49 @@ pub(super) fn gemm(
     activation: Option<op::Activation>,
 ) -> Result<Bound, EngineError> {
     let (a, b, y) = (step.inputs[0], step.inputs[1], step.outputs[0]);
-    let (rows, columns) = (binder.shape(y)[0], binder.shape(y)[1]);
-    let depth = binder.shape(a)[if op.trans_a { 0 } else { 1 }];
-    let problem = GemmProblem {
-        trans_a: op.trans_a,
-        trans_b: op.trans_b,
-        ..product(binder, step, rows, columns, depth)?
-    };
-    let problem = GemmProblem { alpha: op.alpha, beta: op.beta, ..problem };
-    let plan = GemmPlan::new(problem, binder.machine().isa);
+    let product = Product::new(binder, step, op)?;
     let summand = summand(binder, step, y);
-    let packed = pack(binder, &plan, b, op.trans_b);
-    let rows_lead = binder.leads(y);
-    let depth_leads = op.trans_a && binder.leads(a);
+    let packed = pack(binder, &product.plan, b, op.trans_b);
     let activation = activation.map(kernel_activation);
-    let scratch = plan.scratch_len(binder.threads());
-    let c_columns = columns;
+    let scratch = product.plan.scratch_len(binder.threads());
+    let GemmProblem { columns, .. } = *product.plan.problem();
+    let multiply_adds = product.plan.problem().multiply_adds();
     Ok(Bound::new(move |cx| {
-        let whole = plan.whole();
-        let present = Present {
-            rows: if rows_lead { cx.rows } else { whole.rows },
-            depth: if depth_leads { cx.rows } else { whole.depth },
-            ..whole
-        };
         let b =
             packed.map_or_else(|| Right::Plain(cx.read(b)), |index| Right::Packed(&cx.packed[index].weights));
         let out = cx.write(y);
-        let addend = addend(cx, summand, out, c_columns);
-        let call = GemmCall { present, a: cx.read(a), b, addend, activation };
-        plan.multiply(cx.machine, &call, out, cx.scratch());
+        let addend = addend(cx, summand, out, columns);
+        let call = GemmCall { present: product.present(cx.rows), a: cx.read(a), b, addend, activation };
+        product.plan.multiply(cx.machine, &call, out, cx.scratch());
     })
-    .costs(problem.multiply_adds())
+    .costs(multiply_adds)
     .with_scratch(scratch))
+}
+
+/// The gradient of a weight, along which the optimiser's rule moves it tile by tile. Of a batch so large that sums are made in
+/// several goes, the gradient is in scratch meanwhile.
+pub(super) fn update(binder: &mut Binder, step: &Step, op: op::Gemm) -> Result<Bound, EngineError> {
+    let (a, b, weight) = (step.inputs[0], step.inputs[1], step.outputs[0]);
+    let product = Product::new(binder, step, op)?;
+    let in_tiles = product.plan.can_update();
+    let stored = if in_tiles { 0 } else { binder.len(weight) };
+    let workings = product.plan.scratch_len(binder.threads());
+    let multiply_adds = product.plan.problem().multiply_adds();
+    Ok(Bound::new(move |cx| {
+        let (b, addend) = (Right::Plain(cx.read(b)), Addend::None);
+        let call = GemmCall { present: product.present(cx.rows), a: cx.read(a), b, addend, activation: None };
+        let update = cx.update(weight);
+        let (workings, gradient) = cx.scratch().split_at_mut(workings);
+        if in_tiles {
+            product.plan.update(cx.machine, &call, update, workings);
+        } else {
+            product.plan.multiply(cx.machine, &call, gradient, workings);
+            update.run(cx.machine, gradient);
+        }
+    })
+    .costs(multiply_adds)
+    .by(if in_tiles { "tile by tile" } else { "whole gradient" })
+    .with_scratch(workings + stored))
 }
 
 fn product(

@@ -262,6 +262,7 @@ impl<'a> Binder<'a> {
             Kind::ConvTranspose(op, activation) => conv::transposed(self, step, op, *activation),
             Kind::ConvWeightGradient(op, source) => conv::weight_gradient(self, step, op, source),
             Kind::Gemm(op, activation) => gemm::gemm(self, step, *op, *activation),
+            Kind::Update(op) => gemm::update(self, step, *op),
             Kind::Norm(norm) => norm::forward(self, step, norm),
             Kind::NormGradient(gradient) => norm::gradient(self, step, gradient),
             Kind::CrossEntropy(op) => loss::fused(self, step, op),

@@ -8,6 +8,7 @@ mod fold_norm;
 mod lift;
 mod norm_gradient;
 mod source;
+pub(super) mod update;
 
 pub(super) use direct_gradient::is_column_sum;
 

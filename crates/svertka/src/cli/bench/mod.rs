@@ -33,20 +33,6 @@ pub(crate) struct Bench {
     counts: [usize; 3],
 }
 
-/// Seconds of a step's parts.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Seconds {
-    pub(crate) forward: f64,
-    pub(crate) backward: f64,
-    pub(crate) update: f64,
-}
-
-impl Seconds {
-    pub(crate) fn total(self) -> f64 {
-        self.forward + self.backward + self.update
-    }
-}
-
 impl Bench {
     /// Compiles a step for these sizes; the batch is empty yet.
     pub(crate) fn new(
@@ -59,7 +45,7 @@ impl Bench {
         let image = picture(graph)?;
         let (scores, classes) = scores(graph)?;
         let run = if train { training_graph(graph, scores)? } else { graph.clone() };
-        let purpose = if train { Purpose::training() } else { Purpose::Inference };
+        let purpose = if train { Purpose::training_at_once() } else { Purpose::Inference };
         let state = State::new(&run, parameters)?;
         let program = Arc::new(lower(&run, &purpose)?).bind(sizes, &state, &mut workspace)?;
         let shapes = run.concrete_shapes(sizes)?;
@@ -77,22 +63,18 @@ impl Bench {
         self.labels = (0..labels).map(|index| (index % classes) as i64).collect();
     }
 
-    /// Makes a step.
-    pub(crate) fn step(&mut self) -> Result<Seconds, Failure> {
+    /// Makes a step; the seconds that it took.
+    pub(crate) fn step(&mut self) -> Result<f64, Failure> {
         let Self { program, state, workspace, images, labels, gradients, .. } = self;
         let start = Instant::now();
         let Some(gradients) = gradients else {
             program.infer(workspace, state, &[Input::F32(images)])?;
-            return Ok(Seconds { forward: start.elapsed().as_secs_f64(), ..Seconds::default() });
+            return Ok(start.elapsed().as_secs_f64());
         };
         let inputs = [Input::F32(images), Input::I64(labels)];
         program.forward(workspace, state, &inputs, RunKey { seed: 1, step: state.step })?;
-        let forward = start.elapsed().as_secs_f64();
-        program.backward(workspace, state, &inputs, gradients)?;
-        let both = start.elapsed().as_secs_f64();
-        RULE.update(workspace.machine(), state, gradients, 1.0);
-        let all = start.elapsed().as_secs_f64();
-        Ok(Seconds { forward, backward: both - forward, update: all - both })
+        program.backward_and_update(workspace, state, &inputs, gradients, &RULE, 1.0)?;
+        Ok(start.elapsed().as_secs_f64())
     }
 
     pub(crate) fn machine(&self) -> &Machine {
@@ -112,7 +94,8 @@ impl Bench {
         self.program.memory_bytes(&self.state)
     }
 
-    /// Bytes that an update moves: weights, gradients and momenta are read, weights and momenta written.
+    /// Bytes that the update behind all gradients moves: weights, gradients and momenta are read, weights and momenta
+    /// written.
     pub(crate) fn update_bytes(&self) -> u64 {
         let gradients = self.gradients.iter().flat_map(Gradients::iter);
         5 * 4 * gradients.map(|(_, values)| values.len() as u64).sum::<u64>()

@@ -19,6 +19,8 @@ struct Book {
     last: Option<Instant>,
     /// By step; `None` is the packing of weights.
     seconds: BTreeMap<Option<usize>, Vec<f64>>,
+    /// From the last step of the program to the end.
+    update: Vec<f64>,
 }
 
 impl Profile {
@@ -31,6 +33,13 @@ impl Profile {
     /// The next part begins now.
     pub(crate) fn start(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).last = Some(Instant::now());
+    }
+
+    /// All is done that belongs to a step of training.
+    pub(crate) fn end(&self) {
+        let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seconds = book.last.take().map(|last| last.elapsed().as_secs_f64());
+        book.update.extend(seconds);
     }
 }
 
@@ -77,7 +86,8 @@ impl Row {
             part: if step.backward { "backward" } else { "forward" },
             multiply_adds: step.multiply_adds,
             products: step.products(),
-            bytes: step.bytes,
+            // A momentum is read and written.
+            bytes: step.bytes + 2 * 4 * step.weights_moved,
             seconds: None,
         }
     }
@@ -109,8 +119,8 @@ pub(crate) fn rows(bench: &Bench) -> Vec<Row> {
 }
 
 impl Profile {
-    /// What was measured, in order; `update` are the seconds of each update.
-    pub(crate) fn rows(&self, bench: &Bench, update: Vec<f64>) -> Vec<Row> {
+    /// What was measured, in order.
+    pub(crate) fn rows(&self, bench: &Bench) -> Vec<Row> {
         let steps = bench.program().steps();
         let book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut rows = Vec::new();
@@ -124,7 +134,7 @@ impl Profile {
         }
         if bench.trains() {
             let row = Row::beside("update", "update", bench.update_bytes());
-            rows.push(Row { seconds: median(update), ..row });
+            rows.push(Row { seconds: median(book.update.clone()), ..row });
         }
         rows
     }

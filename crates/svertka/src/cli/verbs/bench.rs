@@ -10,7 +10,7 @@ use svertka_report::thousands;
 
 use super::Run;
 use crate::cli::bench::{
-    Bench as Subject, Peak, Profile, Row, Seconds, bandwidth, flops, median, planned_table, rows, timed_table,
+    Bench as Subject, Peak, Profile, Row, bandwidth, flops, median, planned_table, rows, timed_table,
 };
 use crate::cli::console::{print, print_json};
 use crate::cli::environment::{check_parameters, machine, workspace};
@@ -140,37 +140,37 @@ impl Bench {
         for _ in 0..WARM_UP {
             subject.step()?;
         }
-        let (steps, peaks) = repeat(&mut subject, || ())?;
+        let (seconds, peaks) = repeat(&mut subject, None)?;
         let peak_mb = memory::peak().map(|bytes| bytes as f64 / 1e6);
-        let measured = Measured { peak_mb, ..shape.measured(&subject, &steps, peaks) };
+        let measured = Measured { peak_mb, ..shape.measured(&subject, seconds, peaks) };
         if self.json {
             return print_json(&measured);
         }
         // Layers are told apart in steps of their own, which may be slower.
         let profile = Profile::default();
         subject.watch(&profile);
-        let (steps, peaks) = repeat(&mut subject, || profile.start())?;
+        let (_, peaks) = repeat(&mut subject, Some(&profile))?;
         let peak = Peak { flops: median(peaks).unwrap_or(f64::NAN), bandwidth: bandwidth(subject.machine()) };
-        let update = steps.iter().map(|step| step.update).collect();
-        print(&(timed_table(&profile.rows(&subject, update), peak) + &measured.text(peak)))
+        print(&(timed_table(&profile.rows(&subject), peak) + &measured.text(peak)))
     }
 }
 
 /// Makes steps, and measures the machine's peak before, between and behind them.
-fn repeat(subject: &mut Subject, before_each: impl Fn()) -> Result<(Vec<Seconds>, Vec<f64>), Failure> {
+fn repeat(subject: &mut Subject, profile: Option<&Profile>) -> Result<(Vec<f64>, Vec<f64>), Failure> {
     let (mut steps, mut peaks) = (Vec::new(), vec![flops(subject.machine())]);
     let begin = Instant::now();
     while steps.len() < STEPS[0] || steps.len() < STEPS[1] && begin.elapsed().as_secs_f64() < BUDGET {
-        before_each();
+        profile.inspect(|profile| profile.start());
         steps.push(subject.step()?);
+        profile.inspect(|profile| profile.end());
         peaks.push(flops(subject.machine()));
     }
     Ok((steps, peaks))
 }
 
 impl Shape {
-    fn measured(self, subject: &Subject, steps: &[Seconds], peaks: Vec<f64>) -> Measured {
-        let seconds: Vec<f64> = steps.iter().map(|step| step.total()).collect();
+    fn measured(self, subject: &Subject, seconds: Vec<f64>, peaks: Vec<f64>) -> Measured {
+        let steps = seconds.len();
         let best_s = seconds.iter().copied().fold(f64::INFINITY, f64::min);
         let [median_s, peak] = [seconds, peaks].map(|values| median(values).unwrap_or(f64::NAN));
         let gflops = 2e-9 * subject.program().cost().multiply_adds as f64 / median_s;
@@ -182,7 +182,7 @@ impl Shape {
             threads: subject.machine().threads.count(),
             isa: subject.machine().isa.name(),
             version: env!("CARGO_PKG_VERSION"),
-            steps: steps.len(),
+            steps,
             rate: self.batch as f64 / median_s,
             median_s,
             best_s,
@@ -244,7 +244,7 @@ fn answer(subject: &mut Subject, line: &str) -> Result<Answer, Failure> {
     })?;
     let mut seconds = 0.0;
     for _ in 0..count {
-        seconds += subject.step()?.total();
+        seconds += subject.step()?;
     }
     Ok(Answer::Steps { seconds, peak_mb: memory::peak().map(|bytes| bytes as f64 / 1e6) })
 }
