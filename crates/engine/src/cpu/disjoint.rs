@@ -44,7 +44,9 @@ impl Program {
             let weights = |slot: &Slot| matches!(self.located[*slot].place, Place::Weights(_));
             let mut used = step.reads().chain(step.outputs.iter().copied()).filter(weights);
             let again = used.any(|slot| moved.iter().any(|&moved| self.overlap(slot, moved, false)));
-            moved.extend(step.outputs.iter().copied().filter(weights));
+            if !self.steps[index].view {
+                moved.extend(step.outputs.iter().copied().filter(weights));
+            }
             again
         })
     }
