@@ -9,7 +9,7 @@ use svertka_engine::{
 };
 use svertka_graph::{
     Builder, DataType, Dim, Graph, Initialiser, Op, Parameter, Parameters, Role, Shape, Sizes, TensorType,
-    op::{Gemm, SoftmaxCrossEntropyLoss},
+    op::{Activation, Binary, Gemm, SoftmaxCrossEntropyLoss},
     with_loss,
 };
 
@@ -46,6 +46,29 @@ fn shared() -> Graph {
     let y = graph.add_node("first", layer.clone(), &[x, twice]).unwrap()[0];
     let z = graph.add_node("second", layer.clone(), &[y, twice]).unwrap()[0];
     let logits = graph.add_node("logits", layer, &[z, last]).unwrap()[0];
+    graph.set_outputs(&[logits]);
+    with_cross_entropy(&graph)
+}
+
+/// A large layer beside a small one, both of the same input: steps of the small one follow in the large one's stretch.
+fn branches() -> Graph {
+    let mut graph = Graph::new();
+    let x = graph.add_input("x", DataType::F32, Shape::new([Dim::from("N"), Dim::from(FEATURES)])).unwrap();
+    let layer = |graph: &mut Graph, name: &str, x, inputs: usize, outputs: usize| {
+        let mut parameter = |name: String, shape: &[usize], initialiser| {
+            let parameter = Parameter { role: Role::Weight, initialiser, frozen: false };
+            graph.add_parameter(&name, TensorType::f32(Shape::fixed(shape)), parameter).unwrap()
+        };
+        let weight = parameter(format!("{name}.weight"), &[outputs, inputs], Initialiser::XavierUniform);
+        let bias = parameter(format!("{name}.bias"), &[outputs], Initialiser::Constant(0.1));
+        let op = Op::Gemm(Gemm { trans_b: true, ..Gemm::default() });
+        graph.add_node(name, op, &[x, weight, bias]).unwrap()[0]
+    };
+    let small = layer(&mut graph, "small", x, FEATURES, 10);
+    let large = layer(&mut graph, "large", x, FEATURES, 1024);
+    let large = graph.add_node("relu", Op::Activation(Activation::Relu), &[large]).unwrap()[0];
+    let last = layer(&mut graph, "last", large, 1024, 10);
+    let logits = graph.add_node("logits", Op::Binary(Binary::Add), &[small, last]).unwrap()[0];
     graph.set_outputs(&[logits]);
     with_cross_entropy(&graph)
 }
@@ -123,6 +146,34 @@ fn weights_have_the_bits_of_an_update_behind_the_gradients() {
             assert!(run(threads, true) == expected, "{rule:?} on {threads} threads");
         }
     }
+}
+
+#[test]
+fn layers_beside_a_moved_one_have_the_same_bits() {
+    let (graph, rule) = (branches(), rules()[1]);
+    let run = |at_once| Run { graph: &graph, rule, rows: &[24, 24, 17], threads: 2 }.train(at_once);
+    assert!(run(true) == run(false));
+}
+
+#[test]
+fn gradients_of_another_program_are_refused() {
+    let graph = wide();
+    let run = Run { graph: &graph, rule: rules()[0], rows: &[2], threads: 1 };
+    let bind =
+        |at_once: bool| run.bind(&if at_once { Purpose::training_at_once() } else { Purpose::training() });
+    let (images, labels) = batch(2, 0);
+    let inputs = [Input::F32(&images), Input::I64(&labels)];
+    let ((whole, ..), (at_once, mut state, mut workspace)) = (bind(false), bind(true));
+    at_once.forward(&mut workspace, &mut state, &inputs, RunKey::default()).unwrap();
+    let before = state.parameters();
+    let (mut gradients, rule) = (whole.gradients(), run.rule);
+    let made = at_once.backward_and_update(&mut workspace, &mut state, &inputs, &mut gradients, &rule, 1.0);
+    assert!(matches!(made, Err(EngineError::Order(_))));
+    assert!(state.parameters() == before);
+    let (whole, mut state, mut workspace) = bind(false);
+    whole.forward(&mut workspace, &mut state, &inputs, RunKey::default()).unwrap();
+    let made = whole.backward(&mut workspace, &state, &inputs, &mut at_once.gradients());
+    assert!(matches!(made, Err(EngineError::Order(_))));
 }
 
 /// Sums of more than 256 products are made in several goes, and the whole gradient is in scratch.

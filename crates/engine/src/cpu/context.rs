@@ -113,7 +113,8 @@ pub(crate) struct Context<'a> {
     pub(crate) scratch: Range<usize>,
 }
 
-// SAFETY: the pointers in `Memory` come from mutable borrows that the caller of the program holds for the whole call.
+// SAFETY: the pointers in `Memory` come from borrows that the caller of the program holds for the whole call: mutable ones, or
+// shared ones through which nothing is written (weights without a descent, statistics in inference and backward).
 unsafe impl Send for Context<'_> {}
 // SAFETY: as above. Threads that share a context do not use it but make others of it, for rows and scratch of their own
 // (`piece`), which overlap nothing of each other's (`Program::check_disjoint`).

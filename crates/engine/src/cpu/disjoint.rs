@@ -36,18 +36,21 @@ impl Program {
             })
     }
 
-    /// Whether a weight is used again in or behind the turn that moves it.
+    /// Whether a weight is used in or behind the turn that moves it, other than by being moved.
     fn reads_what_moved(&self) -> bool {
+        let weights = |slot: &Slot| matches!(self.located[*slot].place, Place::Weights(_));
         let mut moved: Vec<Slot> = Vec::new();
-        self.turns.iter().flat_map(Turn::steps).any(|&index| {
-            let step = &self.plan.steps[index];
-            let weights = |slot: &Slot| matches!(self.located[*slot].place, Place::Weights(_));
-            let mut used = step.reads().chain(step.outputs.iter().copied()).filter(weights);
-            let again = used.any(|slot| moved.iter().any(|&moved| self.overlap(slot, moved, false)));
-            if !self.steps[index].view {
-                moved.extend(step.outputs.iter().copied().filter(weights));
-            }
-            again
+        self.turns.iter().any(|turn| {
+            let steps =
+                || turn.steps().iter().map(|&index| (&self.plan.steps[index], self.steps[index].view));
+            let computing = steps().filter(|(_, view)| !view);
+            let written: Vec<Slot> =
+                computing.flat_map(|(step, _)| step.outputs.iter().copied()).filter(weights).collect();
+            let met =
+                |slot: Slot, moved: &[Slot]| moved.iter().any(|&moved| self.overlap(slot, moved, false));
+            let again = written.iter().any(|&slot| met(slot, &moved));
+            moved.extend(written);
+            again || steps().flat_map(|(step, _)| step.reads()).filter(weights).any(|slot| met(slot, &moved))
         })
     }
 
@@ -76,7 +79,7 @@ impl Program {
 mod tests {
     use crate::{
         EngineError, Machine, State,
-        cpu::{Purpose, Workspace, lower, plan::Kind},
+        cpu::{Plan, Purpose, Workspace, lower, plan::Kind},
     };
     use std::sync::Arc;
     use svertka_graph::{Builder, Parameters, Sizes, op::SoftmaxCrossEntropyLoss, with_loss};
@@ -90,7 +93,7 @@ mod tests {
         let graph = with_loss(&graph, "logits", SoftmaxCrossEntropyLoss::default(), None).unwrap();
         let state = State::new(&graph, &Parameters::initialise(&graph, 1).unwrap()).unwrap();
         let mut plan = lower(&graph, &Purpose::training_at_once()).unwrap();
-        let bind = |plan: &crate::cpu::Plan| {
+        let bind = |plan: &Plan| {
             let mut workspace = Workspace::new(Machine::single());
             Arc::new(plan.clone())
                 .bind(&Sizes::batch(2), &state, &mut workspace)
@@ -103,6 +106,11 @@ mod tests {
         let reader = plan.steps.iter().rposition(|step| step.reads().any(|slot| slot == weight)).unwrap();
         let step = plan.steps.remove(update);
         plan.steps.insert(reader, step);
-        assert!(matches!(bind(&plan), Err(EngineError::Order(message)) if message.contains("last reader")));
+        let refused = |plan: &Plan| matches!(bind(plan), Err(EngineError::Order(message)) if message.contains("last reader"));
+        assert!(refused(&plan));
+        // By the very step that moves it.
+        plan.steps.swap(reader - 1, reader);
+        plan.steps[reader - 1].inputs[1] = weight;
+        assert!(refused(&plan));
     }
 }

@@ -16,7 +16,7 @@ pub enum Purpose {
         /// handed to `backward`.
         of: Vec<String>,
         /// A step is made on every batch alone, by [`Program::backward_and_update`](super::Program::backward_and_update).
-        /// Nobody else wants the gradients then, and those of large fully connected layers are never stored: the product
+        /// Nobody else wants the gradients then, and those of large fully connected layers are not kept: the product
         /// that makes them moves the weights.
         at_once: bool,
     },

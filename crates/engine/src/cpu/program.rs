@@ -194,8 +194,8 @@ impl Program {
     /// them the gradient of every differentiated value that is not a scalar.
     ///
     /// # Errors
-    /// [`EngineError::Order`] if the last call on this workspace was not this program's `forward`, or this program moves
-    /// weights while it runs; [`EngineError::Input`].
+    /// [`EngineError::Order`] if the last call on this workspace was not this program's `forward`, the gradients are
+    /// another program's, or this program moves weights while it runs; [`EngineError::Input`].
     pub fn backward(
         &self,
         workspace: &mut Workspace,
@@ -215,7 +215,8 @@ impl Program {
     /// others when all `gradients` are there.
     ///
     /// # Errors
-    /// As [`backward`](Self::backward); [`EngineError::Order`] if `gradients` hold those of other batches.
+    /// As [`backward`](Self::backward); [`EngineError::Order`] if `gradients` hold those of other batches. Then no value has
+    /// changed; slots that the rule needs may have been made.
     pub fn backward_and_update(
         &self,
         workspace: &mut Workspace,
@@ -252,6 +253,12 @@ impl Program {
         gradients: &mut Gradients,
     ) -> Result<(), EngineError> {
         self.check_state(state)?;
+        let stored = self.plan.gradients.iter().map(|(name, len)| (name.as_str(), *len));
+        if !gradients.iter().map(|(name, values)| (name, values.len())).eq(stored) {
+            return Err(EngineError::Order(
+                "these gradients are another program's: make some with `gradients`",
+            ));
+        }
         let held = workspace.holder.filter(|holder| holder.program == self.id);
         let holder =
             held.ok_or(EngineError::Order("`backward` needs this program's `forward` just before it"))?;

@@ -133,7 +133,7 @@ impl<'a> Descent<'a> {
     /// Moves the weights of a tile of `vectors` vectors, `width` of them at each of `rows`.
     ///
     /// # Safety
-    /// - The weights have `width` elements at each of `rows`, which no other task touches; `width` is at most the columns of
+    /// - The weights, and the memories that the rule keeps, have `width` elements at each of `rows`, which no other task touches; `width` is at most the columns of
     ///   the tile.
     /// - `sums` is readable for all vectors of the tile.
     #[inline(always)]

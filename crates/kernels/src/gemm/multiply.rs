@@ -11,7 +11,7 @@
 //!             y = finish(sums) behind the last slice
 //! ```
 //!
-//! Between chunks y holds the partial sums, so the order of summation depends on `DEPTH` alone. A plain B of few rows of A
+//! Between chunks y holds the partial sums, so the order of summation depends on `DEPTH` and the slice, hence on the problem alone. A plain B of few rows of A
 //! is all that moves: short slices of many panels let it be read along its rows. Where there are few products y is all that
 //! moves: low bands of many panels let it be written along its rows.
 
@@ -291,7 +291,8 @@ impl Part<'_> {
         let whole = panel.width == panel.stride && descent.is_none();
         let straight = finish.filter(|finish| finish.is_plain() && whole);
         let to = straight.map(|finish| Rows { start: y, offsets: places, stream: finish.stream });
-        // SAFETY: the caller's contract; `GemmPlan::multiply` checked the lengths of bias and addend.
+        // SAFETY: the caller's contract; `GemmPlan::multiply` checked the lengths of bias and addend, `GemmPlan::update`
+        // and who made the update those of weights and memories; then there is no y to be stored straight.
         unsafe {
             sum_tile_into(lanes, panel.vectors, pointers, b.as_ptr(), runs, sums, to);
             match (finish, to, descent) {

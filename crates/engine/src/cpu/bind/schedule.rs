@@ -145,6 +145,8 @@ fn way(binder: &Binder, step: &Step) -> Way {
         [gradient] if sums_rows(&step.kind) && binder.is_gradient(gradient) => {
             Way::Sums(binder.len(gradient))
         }
+        // Where the gradient would be, so that nothing else is cut otherwise than with it.
+        [weight] if matches!(step.kind, Kind::Update(gemm) if gemm.trans_a) => Way::Sums(binder.len(weight)),
         _ => Way::Whole,
     }
 }

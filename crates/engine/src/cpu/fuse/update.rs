@@ -1,4 +1,5 @@
-//! Large weights are moved by the product that makes their gradient, which is then never stored.
+//! Large weights are moved by the product that makes their gradient, which is then not stored (of more than
+//! 256 rows it is, in scratch, while that product runs).
 
 use crate::cpu::plan::{Home, Kind, Plan, Slot};
 

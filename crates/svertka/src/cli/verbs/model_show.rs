@@ -93,7 +93,7 @@ impl Run for ModelShow {
         let usual = || Model::fixed_batch(&graph).unwrap_or(if self.train { 16 } else { 1 });
         let batch = told.unwrap_or_else(usual);
         let sizes = Model::sizes(&graph, Some(batch), self.size)?;
-        let purpose = if self.train { Purpose::training() } else { Purpose::Inference };
+        let purpose = if self.train { Purpose::training_at_once() } else { Purpose::Inference };
         let graph_to_run = if self.train { training_graph(&graph)? } else { graph.clone() };
         if self.plan {
             return print(&lower(&graph_to_run, &purpose)?.to_string());
