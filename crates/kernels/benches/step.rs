@@ -458,7 +458,7 @@ fn update(machine: &Machine, parameters: usize) -> [Figure; 3] {
     let (mut weights, gradients, mut momentum) =
         (values(parameters), values(parameters), vec![0.0; parameters]);
     let backward = Work::new(5 * parameters, |machine| {
-        rule.step(machine, false, 1.0, &mut weights, &gradients, &mut momentum);
+        rule.update(false, 1.0, &mut weights, &mut momentum).run(machine, &gradients);
     });
     time(machine, [Work::nothing(), backward])
 }

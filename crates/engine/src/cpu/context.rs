@@ -1,6 +1,6 @@
 //! What a bound step sees while it runs: its operands as slices.
 
-use super::{bind::Stretch, plan::Slot, program::Input, workspace::Packed};
+use super::{bind::Stretch, input::Input, plan::Slot, workspace::Packed};
 use crate::{Optimiser, RunKey};
 use std::ops::Range;
 use svertka_kernels::{Machine, Store, optimiser::Update};

@@ -9,6 +9,7 @@ mod bind;
 mod context;
 mod disjoint;
 mod fuse;
+mod input;
 mod layout;
 mod lower;
 mod memory;
@@ -18,8 +19,9 @@ mod program;
 mod workspace;
 
 pub use crate::RunKey;
+pub use input::Input;
 pub use lower::{Purpose, lower};
 pub use observe::{Observer, StepCost};
 pub use plan::Plan;
-pub use program::{Cost, Input, Program};
+pub use program::{Cost, Program};
 pub use workspace::Workspace;

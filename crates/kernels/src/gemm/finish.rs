@@ -133,8 +133,8 @@ impl<'a> Descent<'a> {
     /// Moves the weights of a tile of `vectors` vectors, `width` of them at each of `rows`.
     ///
     /// # Safety
-    /// - The weights, and the memories that the rule keeps, have `width` elements at each of `rows`, which no other task touches; `width` is at most the columns of
-    ///   the tile.
+    /// - The weights, and the memories that the rule keeps, have `width` elements at each of `rows`, which no other task
+    ///   touches; `width` is at most the columns of the tile.
     /// - `sums` is readable for all vectors of the tile.
     #[inline(always)]
     pub(super) unsafe fn step<L: Lanes>(

@@ -11,9 +11,9 @@
 //!             y = finish(sums) behind the last slice
 //! ```
 //!
-//! Between chunks y holds the partial sums, so the order of summation depends on `DEPTH` and the slice, hence on the problem alone. A plain B of few rows of A
-//! is all that moves: short slices of many panels let it be read along its rows. Where there are few products y is all that
-//! moves: low bands of many panels let it be written along its rows.
+//! Between chunks y holds the partial sums, so the order of summation depends on `DEPTH` and the slice, hence on the problem
+//! alone. A plain B of few rows of A is all that moves: short slices of many panels let it be read along its rows. Where there
+//! are few products y is all that moves: low bands of many panels let it be written along its rows.
 
 use super::{
     Addend, GemmCall, GemmProblem, Present, Right,

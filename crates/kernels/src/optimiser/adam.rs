@@ -1,5 +1,4 @@
 use super::update::{self, Rule, Update};
-use crate::Machine;
 use crate::simd::Lanes;
 use crate::vector::{load, store};
 
@@ -49,24 +48,7 @@ impl Adam {
         Self { weight_decay: 0.01, decoupled: true, ..Self::new(learning_rate) }
     }
 
-    /// Step `step`, counted from 1.
-    ///
-    /// # Panics
-    /// If the lengths differ, or `step` is 0.
-    pub fn step(
-        &self,
-        machine: &Machine,
-        step: u64,
-        gradient_scale: f32,
-        weights: &mut [f32],
-        gradients: &[f32],
-        moments: &mut Moments<'_>,
-    ) {
-        let Moments { mean, square } = moments;
-        self.update(step, gradient_scale, weights, Moments { mean, square }).run(machine, gradients);
-    }
-
-    /// The same step, before there is a gradient.
+    /// Step `step`, counted from 1, to be made along a gradient.
     ///
     /// # Panics
     /// If the lengths differ, or `step` is 0.

@@ -1,5 +1,4 @@
 use super::update::{self, Rule, Update};
-use crate::Machine;
 use crate::simd::Lanes;
 use crate::vector::{load, store};
 
@@ -34,24 +33,8 @@ impl Sgd {
         Self { learning_rate, momentum: 0.0, dampening: 0.0, weight_decay: 0.0, nesterov: false }
     }
 
-    /// One step. `buffer` is the momentum, as long as the weights; `first` says that it holds nothing yet.
-    /// Without momentum it is neither read nor written and may be empty.
-    ///
-    /// # Panics
-    /// If the lengths differ.
-    pub fn step(
-        &self,
-        machine: &Machine,
-        first: bool,
-        gradient_scale: f32,
-        weights: &mut [f32],
-        gradients: &[f32],
-        buffer: &mut [f32],
-    ) {
-        self.update(first, gradient_scale, weights, buffer).run(machine, gradients);
-    }
-
-    /// The same step, before there is a gradient.
+    /// One step, to be made along a gradient. `buffer` is the momentum, as long as the weights; `first` says that it holds
+    /// nothing yet. Without momentum it is neither read nor written and may be empty.
     ///
     /// # Panics
     /// If the lengths differ.

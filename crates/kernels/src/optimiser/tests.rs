@@ -16,12 +16,11 @@ enum Rule {
 
 impl Rule {
     fn step(&mut self, machine: &Machine, step: u64, scale: f32, weights: &mut [f32], gradients: &[f32]) {
-        match self {
-            Self::Sgd(rule, buffer) => rule.step(machine, step == 1, scale, weights, gradients, buffer),
-            Self::Adam(rule, mean, square) => {
-                rule.step(machine, step, scale, weights, gradients, &mut Moments { mean, square });
-            }
-        }
+        let update = match self {
+            Self::Sgd(rule, buffer) => rule.update(step == 1, scale, weights, buffer),
+            Self::Adam(rule, mean, square) => rule.update(step, scale, weights, Moments { mean, square }),
+        };
+        update.run(machine, gradients);
     }
 }
 

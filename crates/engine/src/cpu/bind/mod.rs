@@ -15,9 +15,10 @@ mod storage;
 use super::{
     Workspace,
     context::Context,
+    input::InputSpec,
     memory::LINE,
     plan::{Home, Kind, Layout, Plan, Slot, Step},
-    program::{Cost, InputSpec, Program, next_id},
+    program::{Cost, Program, next_id},
     workspace::Packed,
 };
 use crate::{EngineError, State};
