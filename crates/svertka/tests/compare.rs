@@ -80,7 +80,7 @@ fn the_engines_and_onnx_runtime_agree() {
     }
     has(
         &place.done("model compare network.onnx values"),
-        &["7 of 7 compared", "all within 1e-4", "values of another runtime"],
+        &["7 of 7 compared", "every compared node is within 1e-4", "values of another runtime"],
     );
     let drawn = place.done("model compare network.onnx reference --batch 3 --verbose");
     has(&drawn, &["drawn from seed 0, 3×2×8×8", "--on", "operator", "3×4×6×6"]);

@@ -211,9 +211,8 @@ impl Report {
             text += &format!("\n{}\n", self.table());
         }
         text += &self.told_first();
-        for output in self.fused.iter().filter(|output| output.diverges) {
-            text += &format!("fused   output `{}`: {}\n", output.value, output.error());
-        }
+        let fused = self.fused.iter().filter(|output| output.diverges && self.first.is_none());
+        fused.for_each(|output| text += &format!("fused   output `{}`: {}\n", output.value, output.error()));
         text
     }
 
@@ -225,7 +224,11 @@ impl Report {
             let worst = self.worst().first().map(|line| {
                 format!("; the largest error is that of node {}, {}", line.name(), line.value.error())
             });
-            return format!("all within {:e}{}\n", self.tolerance, worst.unwrap_or_default());
+            return format!(
+                "every compared node is within {:e}{}\n",
+                self.tolerance,
+                worst.unwrap_or_default()
+            );
         };
         let mut text = format!("first   node {} {}\n", line.name(), line.value.shape());
         text += &format!("        output `{}`: {}\n", line.value.value, line.value.error());
@@ -262,4 +265,33 @@ fn listed(what: &str, names: &[String]) -> String {
     let more = if names.len() > NAMES { ", …" } else { "" };
     let first: Vec<String> = names.iter().take(NAMES).map(|name| format!("`{name}`")).collect();
     format!("{what}: {} ({}{more})", names.len(), first.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use svertka_engine::reference::Array;
+    use svertka_graph::{DataType, Op};
+
+    #[test]
+    fn a_fused_program_that_diverges_alone_is_told() {
+        let mut graph = Graph::new();
+        let x = graph.add_input("x", DataType::F32, Shape::fixed(&[2])).unwrap();
+        let y = graph.add_node("y", Op::Identity, &[x]).unwrap();
+        graph.set_outputs(&y);
+        let array = |last| Array::real(&[2], vec![1.0, last]).unwrap();
+        let equal = Difference::between(&array(2.0), &array(2.0));
+        let comparison = Comparison::new(&graph, 1e-4, |_| Ok::<_, ()>(Some(equal.clone()))).unwrap();
+        let report = || Report::new(&graph, &comparison, ["a", "b"].map(str::to_owned), "drawn");
+        assert!(report().with_fused(vec![("y".into(), equal.clone())]).verdict().is_ok());
+        let differs = Difference::between(&array(2.5), &array(2.0));
+        let report = report().with_fused(vec![("y".into(), differs)]);
+        let Err(Failure::Failed(message)) = report.verdict() else { panic!("it diverges") };
+        assert!(message.contains("no node diverges alone") && message.contains("`y`"), "{message}");
+        let text = report.text(false);
+        assert!(
+            text.contains("fused   output `y`: 2.50e-1 of the largest magnitude, 5.00e-1 at [1]"),
+            "{text}"
+        );
+    }
 }
