@@ -186,7 +186,7 @@ impl Pair {
             Ok::<_, Failure>(expected.map(|expected| Difference::between(&found, &expected)))
         })?;
         let report = Report::new(graph, &comparison, sides, &self.inputs.source);
-        Ok(report.with_beyond(expected.beyond(graph)).with_fused(fused(found, expected)?))
+        Ok(report.with_beyond(expected.beyond(graph)).with_fused(&fused(found, expected)?))
     }
 }
 

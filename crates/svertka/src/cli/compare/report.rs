@@ -174,7 +174,7 @@ impl Report {
     }
 
     /// With the outputs as the fused program computes them.
-    pub(super) fn with_fused(self, outputs: Vec<(String, Difference)>) -> Self {
+    pub(super) fn with_fused(self, outputs: &[(String, Difference)]) -> Self {
         let value = |(name, difference): &(String, Difference)| Value::new(name, difference, self.tolerance);
         Self { fused: outputs.iter().map(value).collect(), ..self }
     }
@@ -283,9 +283,9 @@ mod tests {
         let equal = Difference::between(&array(2.0), &array(2.0));
         let comparison = Comparison::new(&graph, 1e-4, |_| Ok::<_, ()>(Some(equal.clone()))).unwrap();
         let report = || Report::new(&graph, &comparison, ["a", "b"].map(str::to_owned), "drawn");
-        assert!(report().with_fused(vec![("y".into(), equal.clone())]).verdict().is_ok());
+        assert!(report().with_fused(&[("y".into(), equal.clone())]).verdict().is_ok());
         let differs = Difference::between(&array(2.5), &array(2.0));
-        let report = report().with_fused(vec![("y".into(), differs)]);
+        let report = report().with_fused(&[("y".into(), differs)]);
         let Err(Failure::Failed(message)) = report.verdict() else { panic!("it diverges") };
         assert!(message.contains("no node diverges alone") && message.contains("`y`"), "{message}");
         let text = report.text(false);
