@@ -110,6 +110,7 @@ impl Value {
         match &self.worst {
             None => "equal".into(),
             Some(Element { index, found, expected }) => {
+                let [found, expected] = [*found, *expected].map(number);
                 format!(
                     "{:.2e} of the largest magnitude, {:.2e} at {index:?}: {found}, expected {expected}",
                     self.relative, self.absolute
@@ -257,6 +258,17 @@ impl Report {
     }
 }
 
+/// An element with the digits that f32 has; large integers with all of theirs.
+fn number(element: f64) -> String {
+    let narrow = element as f32;
+    match element.abs() {
+        1e-4..1e7 | 0.0 => narrow.to_string(),
+        small if small < 1e-4 => format!("{narrow:e}"),
+        _ if element.fract() == 0.0 => element.to_string(),
+        _ => format!("{narrow:e}"),
+    }
+}
+
 /// How many there are and what the first are called; nothing if there are none.
 fn listed(what: &str, names: &[String]) -> String {
     if names.is_empty() {
@@ -272,6 +284,12 @@ mod tests {
     use super::*;
     use svertka_engine::reference::Array;
     use svertka_graph::{DataType, Op};
+
+    #[test]
+    fn elements_have_the_digits_of_their_type() {
+        let written = [0.0, 0.1f32.into(), -1.5e-9, 123456789.0, f64::NAN, f64::INFINITY].map(number);
+        assert_eq!(written, ["0", "0.1", "-1.5e-9", "123456789", "NaN", "inf"]);
+    }
 
     #[test]
     fn a_fused_program_that_diverges_alone_is_told() {
