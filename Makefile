@@ -45,6 +45,7 @@ reference:
 	$(PYTHON) reference/idx_corpus.py
 	$(PYTHON) reference/image_fixtures.py
 	$(PYTHON) reference/torchvision_names.py
+	$(PYTHON) reference/compare_fixtures.py crates/svertka/tests/fixtures/compare
 	cargo run -p svertka-graph --example onnx_cases -- target/onnx/structure
 	$(PYTHON) reference/onnx_check.py target/onnx/structure
 	cargo run -p svertka-engine --example onnx_values -- target/onnx/values

@@ -1,7 +1,9 @@
 //! Lowers and binds a graph to a program that runs without allocating.
 //!
 //! Two engines: [`cpu`] compiles, [`reference`](mod@reference) walks the graph with the f64 twins of the kernels.
+//! [`compare`] tells where two ways of computing the same network part.
 
+pub mod compare;
 pub mod cpu;
 mod error;
 mod gradients;

@@ -33,10 +33,7 @@ impl Model {
         parameters.check(&graph)?;
         metadata::check_task(&graph)?;
         image::picture_shape(&graph)?;
-        let input = match metadata::input(&graph)? {
-            Some(input) => input,
-            None => image::Input::of_network(&graph)?,
-        };
+        let input = image::Input::of(&graph)?;
         let numbered = || -> Result<Vec<String>, TaskError> {
             Ok((0..scores(&graph)?).map(|class| class.to_string()).collect())
         };

@@ -78,7 +78,7 @@ pub fn evaluate(
 }
 
 /// The numbers of the symbols in the shapes of the graph's inputs.
-fn sizes(graph: &Graph, inputs: &BTreeMap<String, Array>) -> Result<Sizes, EngineError> {
+pub(crate) fn sizes(graph: &Graph, inputs: &BTreeMap<String, Array>) -> Result<Sizes, EngineError> {
     let mut sizes = Sizes::new();
     for &id in graph.inputs() {
         let value = graph.value(id);

@@ -34,7 +34,7 @@ mod write;
 
 pub use error::OnnxError;
 
-use crate::{Graph, Parameters, files};
+use crate::{Graph, Parameters, Tensor, files};
 use error::{Refusal, invalid, unsupported};
 use std::{fs, path::Path};
 
@@ -67,6 +67,20 @@ pub fn read(bytes: &[u8]) -> Result<(Graph, Parameters), OnnxError> {
     scan::check(bytes)?;
     let model = prost::Message::decode(bytes).map_err(|error| OnnxError::Decode(error.to_string()))?;
     read::graph(model)
+}
+
+/// The name and the elements in the bytes of a lone tensor (`TensorProto`), as ONNX's test data and other runtimes' dumps have
+/// them: f32, f16, bf16 and f64 become f32, integers and booleans i64.
+///
+/// # Errors
+/// As [`read()`].
+pub fn read_tensor(bytes: &[u8]) -> Result<(String, Tensor), OnnxError> {
+    scan::check_tensor(bytes)?;
+    let proto: proto::TensorProto =
+        prost::Message::decode(bytes).map_err(|error| OnnxError::Decode(error.to_string()))?;
+    let tensor = tensor::read_attribute(&proto);
+    let place = || format!("tensor `{}`", proto.name);
+    tensor.map(|tensor| (proto.name.clone(), tensor)).map_err(|refusal| refusal.at(place()))
 }
 
 /// Writes a file. It appears whole or not at all: it is written beside `path` first and then renamed.

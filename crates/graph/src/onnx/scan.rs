@@ -46,8 +46,16 @@ fn child(kind: Kind, field: u64) -> Option<(Kind, bool)> {
 
 /// Refuses bytes that are not well-formed messages or that have too many parts. Allocates nothing.
 pub(super) fn check(bytes: &[u8]) -> Result<(), OnnxError> {
-    let mut parts = 0;
-    walk(bytes, Kind::Model, &mut parts).map_err(|reason| OnnxError::Decode(reason.into()))
+    check_kind(bytes, Kind::Model)
+}
+
+/// As [`check`], of the bytes of a lone tensor.
+pub(super) fn check_tensor(bytes: &[u8]) -> Result<(), OnnxError> {
+    check_kind(bytes, Kind::Tensor)
+}
+
+fn check_kind(bytes: &[u8], kind: Kind) -> Result<(), OnnxError> {
+    walk(bytes, kind, &mut 0).map_err(|reason| OnnxError::Decode(reason.into()))
 }
 
 fn walk(mut bytes: &[u8], kind: Kind, parts: &mut usize) -> Result<(), &'static str> {

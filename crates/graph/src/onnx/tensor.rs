@@ -212,6 +212,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_lone_tensor_has_a_name_and_elements() {
+        let proto = TensorProto {
+            dims: vec![2, 1],
+            data_type: Some(data_type::BOOL),
+            name: "mask".into(),
+            raw_data: Some(vec![1, 0]),
+            ..TensorProto::default()
+        };
+        let bytes = prost::Message::encode_to_vec(&proto);
+        let expected = ("mask".to_owned(), Tensor::i64(&[2, 1], vec![1, 0]).unwrap());
+        assert_eq!(crate::onnx::read_tensor(&bytes).unwrap(), expected);
+        for length in 0..bytes.len() {
+            assert!(crate::onnx::read_tensor(&bytes[..length]).is_err(), "{length}");
+        }
+    }
+
+    #[test]
     fn halves_widen_to_the_numbers_of_ieee_754() {
         // Table of https://en.wikipedia.org/wiki/Half-precision_floating-point_format, "Half precision examples".
         let examples = [

@@ -1,6 +1,7 @@
 //! The command: one table of verbs, which dispatch, help, README and tests walk.
 
 mod bench;
+mod compare;
 mod configuration;
 mod console;
 mod data;

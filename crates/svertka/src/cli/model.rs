@@ -84,6 +84,14 @@ impl Model {
         }
     }
 
+    /// Values for its structure: its own, or drawn ones.
+    pub(crate) fn values(self, graph: &Graph) -> Result<Parameters, Failure> {
+        match self {
+            Self::File { parameters, .. } => Ok(parameters),
+            Self::Zoo(_) => Ok(Parameters::initialise(graph, 0)?),
+        }
+    }
+
     /// The run folder, if it was named by that.
     pub(crate) fn run(&self) -> Option<&Path> {
         match self {

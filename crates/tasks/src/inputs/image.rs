@@ -1,6 +1,6 @@
 //! Pictures: value `image`, f32 `[N, C, H, W]`, elements 0 to 255.
 
-use crate::TaskError;
+use crate::{TaskError, metadata};
 use std::sync::Arc;
 use svertka_data::{Examples, Part, Pictures, Probe, SampleError, TargetKind, TargetMut};
 use svertka_graph::{Dim, Graph};
@@ -23,6 +23,14 @@ impl Input {
         let fits = |size: &Size| size.height <= native[0] && size.width <= native[1];
         let own = probe.size.filter(fits).map(|size| Preprocess(vec![resize(size)]));
         Self { channels: probe.channels, preprocess: own.unwrap_or_else(|| middle(native)) }
+    }
+
+    /// What a network says that it reads; where it says nothing, as [`of_network`](Self::of_network).
+    ///
+    /// # Errors
+    /// [`TaskError::Metadata`] for what makes no sense; as [`of_network`](Self::of_network).
+    pub fn of(graph: &Graph) -> Result<Self, TaskError> {
+        metadata::input(graph)?.map_or_else(|| Self::of_network(graph), Ok)
     }
 
     /// What a network asks for that says nothing about it: its channels, and pictures resized to its size.

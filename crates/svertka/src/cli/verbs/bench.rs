@@ -115,7 +115,7 @@ impl Run for Bench {
             let subject = Subject::new(&graph, &zeros(&graph), &sizes, self.train, workspace)?;
             return self.tell_plan(&subject);
         }
-        let parameters = values(model, &graph)?;
+        let parameters = model.values(&graph)?;
         let subject = Subject::new(&graph, &parameters, &sizes, self.train, workspace(self.threads)?)?;
         drop((graph, parameters));
         if self.interactive { serve(subject) } else { self.measure(subject, shape) }
@@ -247,14 +247,6 @@ fn answer(subject: &mut Subject, line: &str) -> Result<Answer, Failure> {
         seconds += subject.step()?;
     }
     Ok(Answer::Steps { seconds, peak_mb: memory::peak().map(|bytes| bytes as f64 / 1e6) })
-}
-
-/// Values for a network: its own, or drawn ones.
-fn values(model: Model, graph: &Graph) -> Result<Parameters, Failure> {
-    match model {
-        Model::File { parameters, .. } => Ok(parameters),
-        Model::Zoo(_) => Ok(Parameters::initialise(graph, 0)?),
-    }
 }
 
 /// Values for a network that is not run.

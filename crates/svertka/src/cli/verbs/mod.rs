@@ -4,6 +4,7 @@ mod bench;
 mod data_check;
 mod data_show;
 mod eval;
+mod model_compare;
 mod model_draw;
 mod model_list;
 mod model_show;
@@ -32,7 +33,7 @@ pub(crate) trait Run: Args {
 
 /// Verbs of two words begin with one of these.
 pub(crate) static GROUPS: &[(&str, &str)] = &[
-    ("model", "Lists networks, shows their layers, draws them"),
+    ("model", "Lists networks, shows their layers, draws them, compares what they compute"),
     ("data", "Checks data sets, shows their samples"),
 ];
 
@@ -55,6 +56,10 @@ pub(crate) static VERBS: &[Verb] = &[
         "MODEL [--train] [--plan] [--batch N] [--size PX] [--json]",
     ),
     verb::<model_draw::ModelDraw>(&["model", "draw"], "MODEL -o FILE.svg [--size PX] [--nodes]"),
+    verb::<model_compare::ModelCompare>(
+        &["model", "compare"],
+        "A B [--on FILE] [--tolerance T] [--batch N] [--verbose] [--json]",
+    ),
     verb::<data_check::DataCheck>(&["data", "check"], "[DATA] [--json]"),
     verb::<data_show::DataShow>(&["data", "show"], "[DATA] -o FILE.svg [--samples N] [--seed N]"),
 ];
