@@ -1,6 +1,7 @@
 # One place for every check. CI runs `make check` after the tests.
 
-.PHONY: check test dev-test format lint docs bench bench-all reference fuzz memcheck accuracy accuracy-layers accuracy-curves denormals
+.PHONY: check test dev-test format lint docs bench bench-all reference fuzz fuzz-ort conformance conformance-lists memcheck \
+	accuracy accuracy-layers accuracy-curves denormals finetune
 
 # What has to hold before a commit lands, the same as CI.
 check: format lint docs dev-test
@@ -40,12 +41,14 @@ bench-all:
 reference:
 	$(PYTHON) reference/training.py > crates/engine/tests/fixtures/training.json
 	$(PYTHON) reference/optimisers.py
+	$(PYTHON) reference/resize.py
 	$(PYTHON) reference/schedules.py
 	$(PYTHON) reference/initialise.py
 	$(PYTHON) reference/idx_corpus.py
 	$(PYTHON) reference/image_fixtures.py
 	$(PYTHON) reference/torchvision_names.py
 	$(PYTHON) reference/compare_fixtures.py crates/svertka/tests/fixtures/compare
+	$(PYTHON) reference/foreign.py
 	cargo run -p svertka-graph --example onnx_cases -- target/onnx/structure
 	$(PYTHON) reference/onnx_check.py target/onnx/structure
 	cargo run -p svertka-engine --example onnx_values -- target/onnx/values
@@ -55,6 +58,15 @@ reference:
 fuzz:
 	cargo +nightly fuzz run idx -- -max_total_time=300 -rss_limit_mb=2048
 	cargo +nightly fuzz run onnx -- -max_total_time=300 -rss_limit_mb=2048
+
+# Random graphs over the operators that are read, in ONNX Runtime and on both engines. A disagreement is shrunk, joins
+# crates/engine/tests/regressions, and fails the target. The seed is printed; SEED=N repeats a run.
+MINUTES ?= 60
+SEED ?=
+fuzz-ort:
+	cargo build --release -p svertka-engine --example conformance
+	PYTHONPATH=reference $(PYTHON) -m fuzz_ort --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) \
+		--runner $${CARGO_TARGET_DIR:-target}/release/examples/conformance
 
 # The kernels' tests under the address sanitizer, every instruction set included; takes ten minutes. It cannot see the stores
 # past the caches, which are assembly. Leaks count too.
@@ -77,3 +89,26 @@ accuracy-curves:
 
 denormals:
 	cargo run --release -p svertka --example accuracy -- denormals
+
+# ONNX's own tests of operators (1.17, and 1.6 for older forms) and its light networks, on both engines, against the committed
+# lists of what passes and what is skipped, and why. The first run fetches them with pip.
+CONFORMANCE = cargo run --release -p svertka-engine --example conformance -- --list docs/conformance
+target/onnx-tests:
+	$(PYTHON) reference/onnx_tests.py target/onnx-tests
+
+conformance: target/onnx-tests
+	$(CONFORMANCE)/onnx-1.17.txt target/onnx-tests/1.17
+	$(CONFORMANCE)/onnx-1.6.txt target/onnx-tests/1.6
+	$(CONFORMANCE)/light.txt target/onnx-tests/light
+
+conformance-lists: target/onnx-tests
+	mkdir -p docs/conformance
+	$(CONFORMANCE)/onnx-1.17.txt --write target/onnx-tests/1.17
+	$(CONFORMANCE)/onnx-1.6.txt --write target/onnx-tests/1.6
+	$(CONFORMANCE)/light.txt --write target/onnx-tests/light
+
+# Networks made elsewhere, trained beside PyTorch: docs/foreign-networks.md says where the two files come from. Without them,
+# their networks are left out. Takes ten minutes on a quiet machine.
+finetune:
+	cargo build --release -p svertka --example finetune
+	$(PYTHON) reference/finetune.py target/finetune target/release/examples/finetune $(if $(KERAS_VGG16),--vgg16 $(KERAS_VGG16)) $(if $(MOBILENET_V2),--mobilenet_v2 $(MOBILENET_V2))

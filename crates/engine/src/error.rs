@@ -35,6 +35,16 @@ pub enum EngineError {
         /// How many classes there are.
         classes: usize,
     },
+    /// An index that an axis does not have.
+    #[error("node `{node}`: index {index} is none of an axis of {size}")]
+    Index {
+        /// The node's name.
+        node: String,
+        /// What was read.
+        index: i64,
+        /// The extent of the axis.
+        size: usize,
+    },
     /// The program does not fit into memory.
     #[error(
         "the program needs {bytes} bytes of scratch, which cannot be had; use a smaller batch or picture"

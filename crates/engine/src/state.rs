@@ -1,5 +1,6 @@
 use crate::EngineError;
 use std::{
+    borrow::Cow,
     collections::HashMap,
     ops::Range,
     sync::{
@@ -20,6 +21,8 @@ pub struct Entry {
     pub role: Role,
     /// Whether it gets no gradient and never changes.
     pub frozen: bool,
+    /// Whether its values are integers, which are kept as f32.
+    pub integers: bool,
     /// Its place within the block of its role.
     pub range: Range<usize>,
 }
@@ -86,15 +89,20 @@ impl State {
         let mut entries = Vec::new();
         for (_, value, parameter) in graph.parameters() {
             let tensor = parameters.get(&value.name).ok_or_else(|| unknown(&value.name))?;
-            let values = tensor.as_f32().ok_or_else(|| GraphError::Parameter {
-                name: value.name.clone(),
-                reason: "values are i64; programs compute with f32".into(),
-            })?;
+            let values = numbers(tensor).ok_or_else(|| inexact(&value.name))?;
             let block = blocks.of_mut(parameter.role);
             let range = block.len()..block.len() + values.len();
-            block.extend_from_slice(values);
+            block.extend_from_slice(&values);
             let (name, shape) = (value.name.clone(), tensor.shape().to_vec());
-            entries.push(Entry { name, shape, role: parameter.role, frozen: parameter.frozen, range });
+            let integers = tensor.as_i64().is_some();
+            entries.push(Entry {
+                name,
+                shape,
+                role: parameter.role,
+                frozen: parameter.frozen,
+                integers,
+                range,
+            });
         }
         let by_name = entries.iter().enumerate().map(|(index, entry)| (entry.name.clone(), index)).collect();
         let version = NEXT_VERSION.fetch_add(1, Ordering::Relaxed);
@@ -144,13 +152,15 @@ impl State {
     /// [`EngineError::Graph`] if a name is unknown or a shape differs; values before it have been replaced.
     pub fn load(&mut self, parameters: &Parameters) -> Result<(), EngineError> {
         for (name, tensor) in parameters.iter() {
-            let shape = self.entry(name).ok_or_else(|| unknown(name))?.shape.clone();
-            let values = tensor.as_f32().filter(|_| tensor.shape() == shape).ok_or_else(|| {
+            let entry = self.entry(name).ok_or_else(|| unknown(name))?;
+            let (shape, same_type) = (entry.shape.clone(), entry.integers == tensor.as_i64().is_some());
+            let values = numbers(tensor).ok_or_else(|| inexact(name))?;
+            let values = Some(values).filter(|_| tensor.shape() == shape && same_type).ok_or_else(|| {
                 let reason = format!("the state has shape {shape:?}, the values have {:?}", tensor.shape());
                 GraphError::Parameter { name: name.to_owned(), reason }
             })?;
             if let Some(own) = self.values_mut(name) {
-                own.copy_from_slice(values);
+                own.copy_from_slice(&values);
             }
         }
         Ok(())
@@ -211,11 +221,32 @@ impl State {
 
     fn collect(&self, blocks: &Blocks) -> Parameters {
         let tensor = |entry: &Entry| {
-            let values = blocks.of(entry.role)[entry.range.clone()].to_vec();
-            Some((entry.name.clone(), Tensor::f32(&entry.shape, values)?))
+            let values = &blocks.of(entry.role)[entry.range.clone()];
+            let tensor = match entry.integers {
+                true => Tensor::i64(&entry.shape, values.iter().map(|&value| value as i64).collect()),
+                false => Tensor::f32(&entry.shape, values.to_vec()),
+            };
+            Some((entry.name.clone(), tensor?))
         };
         self.entries.iter().filter_map(tensor).collect()
     }
+}
+
+/// The largest integer up to which f32 holds all.
+const EXACT: u64 = 1 << 24;
+
+/// The elements of a tensor as programs compute with them; `None` for integers that f32 does not hold.
+pub(crate) fn numbers(tensor: &Tensor) -> Option<Cow<'_, [f32]>> {
+    if let Some(values) = tensor.as_f32() {
+        return Some(Cow::Borrowed(values));
+    }
+    let exact = |&value: &i64| (value.unsigned_abs() <= EXACT).then_some(value as f32);
+    tensor.as_i64()?.iter().map(exact).collect::<Option<Vec<f32>>>().map(Cow::Owned)
+}
+
+fn inexact(name: &str) -> GraphError {
+    let reason = "it has integers above 2^24, which programs do not hold exactly".to_owned();
+    GraphError::Parameter { name: name.to_owned(), reason }
 }
 
 fn unknown(name: &str) -> GraphError {

@@ -25,8 +25,8 @@ const KEY: RunKey = RunKey { seed: 11, step: 3 };
 /// Allowed error as a share of the largest element, for sums of some hundred products in f32 (each rounds to 6e-8) that
 /// pass through up to 25 operators, some of which divide by small deviations.
 const RELATIVE: f64 = 2e-4;
-/// Allowed error where everything cancels.
-const ABSOLUTE: f64 = 2e-5;
+/// Allowed error where everything cancels, as gradients do that pass a normalisation by the statistics of few values.
+const ABSOLUTE: f64 = 3e-4;
 
 /// Inputs that are real numbers become weights, so that their gradients are asked for too.
 fn with_inputs_as_weights(problem: &Problem) -> Problem {

@@ -66,6 +66,7 @@ fn draw(value: &Value, parameter: &Parameter, groups: usize, seed: u64) -> Resul
     let tensor = match (value.ty.dtype, parameter.initialiser) {
         (DataType::I64, Initialiser::Constant(value)) => Tensor::i64(&shape, vec![value as i64; count]),
         (DataType::I64, other) => return Err(format!("{other:?} gives no integers")),
+        (DataType::Bool, _) => return Err("truth values are no parameters".into()),
         (DataType::F32, Initialiser::Dirac) => Tensor::f32(&shape, dirac(&shape, groups)?),
         (DataType::F32, initialiser) => {
             let values = match distribution(initialiser, &shape)? {

@@ -6,8 +6,10 @@ use std::{collections::BTreeMap, fmt, ops::Deref, sync::Arc};
 pub enum DataType {
     /// 32-bit floating point, the type of all arithmetic.
     F32,
-    /// 64-bit signed integer: class labels and shapes.
+    /// 64-bit signed integer: class labels, places, shapes. All other integers of a file become these.
     I64,
+    /// Truth value.
+    Bool,
 }
 
 impl fmt::Display for DataType {
@@ -15,6 +17,7 @@ impl fmt::Display for DataType {
         f.write_str(match self {
             DataType::F32 => "f32",
             DataType::I64 => "i64",
+            DataType::Bool => "bool",
         })
     }
 }
@@ -220,6 +223,11 @@ impl TensorType {
     /// A tensor of i64.
     pub fn i64(shape: Shape) -> Self {
         Self { dtype: DataType::I64, shape }
+    }
+
+    /// A tensor of truth values.
+    pub fn bool(shape: Shape) -> Self {
+        Self { dtype: DataType::Bool, shape }
     }
 }
 

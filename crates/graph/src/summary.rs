@@ -136,6 +136,7 @@ fn bytes(ty: &TensorType) -> Option<u64> {
     let width = match ty.dtype {
         DataType::F32 => 4,
         DataType::I64 => 8,
+        DataType::Bool => 1,
     };
     elements(&ty.shape)?.checked_mul(width)
 }

@@ -21,6 +21,7 @@ mod error;
 mod geometry;
 mod orient;
 mod picture;
+mod preparation;
 mod preprocess;
 mod tiff;
 
@@ -29,4 +30,5 @@ pub use decode::{MAX_BYTES, MAX_PIXELS, decode};
 pub use error::{DecodeError, TransformError};
 pub use geometry::Filter;
 pub use picture::{Picture, Samples, Size};
+pub use preparation::{Affine, Arithmetic, Preparation};
 pub use preprocess::{ParseError, Preprocess, Transform};

@@ -19,7 +19,7 @@ use toml::{Table, Value};
 use crate::geometry::short_side_size;
 use crate::{Channels, Filter, Picture, Size, TransformError};
 
-/// Names of all transforms, for suggestions.
+/// Names of all transforms.
 const NAMES: [&str; 6] = ["grey", "rgb", "rgba", "resize", "center_crop", "crop"];
 
 /// One step of preprocessing.
@@ -187,11 +187,16 @@ impl FromStr for Preprocess {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let table: Table = format!("list = {text}").parse().map_err(|_| not_a_list(text))?;
-        match table.get("list") {
-            Some(Value::Array(list)) if table.len() == 1 => list.clone().try_into(),
-            _ => Err(not_a_list(text)),
-        }
+        parse_list(text)?.try_into()
+    }
+}
+
+/// The values of a list.
+pub(crate) fn parse_list(text: &str) -> Result<Vec<Value>, ParseError> {
+    let table: Table = format!("list = {text}").parse().map_err(|_| not_a_list(text))?;
+    match table.get("list") {
+        Some(Value::Array(list)) if table.len() == 1 => Ok(list.clone()),
+        _ => Err(not_a_list(text)),
     }
 }
 
@@ -213,14 +218,15 @@ impl From<Preprocess> for Vec<Value> {
 /// Why a text is no list of transforms.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("preprocessing: {0}")]
-pub struct ParseError(String);
+pub struct ParseError(pub(crate) String);
 
 fn not_a_list(text: &str) -> ParseError {
     ParseError(format!("{text:?} is no list; an example: [{{ resize = 256 }}, {{ center_crop = 224 }}]"))
 }
 
 fn unknown_transform(name: &str) -> ParseError {
-    let nearest = NAMES.iter().min_by_key(|known| strsim::levenshtein(name, known)).expect("there are names");
+    let known = NAMES.iter().chain(&crate::preparation::NAMES);
+    let nearest = known.min_by_key(|known| strsim::levenshtein(name, known)).expect("there are names");
     ParseError(format!("unknown transform {name:?}; did you mean {nearest:?}?"))
 }
 

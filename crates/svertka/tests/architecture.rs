@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Everything the arithmetic depends on: threads and log lines.
-const KERNELS: &[&str] = &["rayon", "tracing"];
+const KERNELS: &[&str] = &["libm", "rayon", "tracing"];
 
 /// Names under `[dependencies]` of every crate, by folder.
 fn dependencies() -> BTreeMap<String, Vec<String>> {

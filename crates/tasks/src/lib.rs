@@ -14,6 +14,7 @@
 
 mod error;
 mod evaluate;
+pub mod foreign;
 pub mod inputs;
 mod metadata;
 mod model;

@@ -61,7 +61,7 @@ struct PutOut {
 impl<'a> Run<'a> {
     /// Runs the network; the workspace is the cpu engine's.
     ///
-    /// The cpu engine keeps real values of nodes, not integers, by putting all of them out. That switches off fusions around
+    /// The cpu engine keeps values of nodes by putting all of them out. That switches off fusions around
     /// them, so the network is also run as it is, for [`fused`](Self::fused).
     ///
     /// # Errors
@@ -118,10 +118,9 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Whether the cpu engine can put a value out: real numbers that a node computes.
+/// Whether the cpu engine can put a value out: what a node computes.
 fn can_be_put_out(graph: &Graph, id: ValueId) -> bool {
-    let value = graph.value(id);
-    matches!(value.origin, Origin::Node { .. }) && value.ty.dtype == DataType::F32
+    matches!(graph.value(id).origin, Origin::Node { .. })
 }
 
 impl PutOut {
@@ -142,8 +141,14 @@ impl PutOut {
 
     /// An output; `None` for one that is not computed, but a view of an input or of a parameter.
     fn read(&self, graph: &Graph, id: ValueId) -> Option<Array> {
-        let values = self.program.output(&self.workspace, &graph.value(id).name).ok()?;
-        Array::real(&self.shapes[id.index()], values.iter().copied().map(f64::from).collect())
+        let (value, shape) = (graph.value(id), &self.shapes[id.index()]);
+        let values = self.program.output(&self.workspace, &value.name).ok()?;
+        match value.ty.dtype {
+            DataType::F32 => Array::real(shape, values.iter().copied().map(f64::from).collect()),
+            DataType::I64 | DataType::Bool => {
+                Array::integers(shape, values.iter().map(|&x| x as i64).collect())
+            }
+        }
     }
 }
 

@@ -192,10 +192,14 @@ impl Context<'_> {
         }
     }
 
-    /// Class labels that were handed in.
+    /// Class labels and other integers that were handed in, as many as are present.
     pub(crate) fn labels(&self, slot: Slot) -> &[i64] {
-        match &self.located[slot].place {
-            Place::Input(index) => self.inputs[*index].as_i64().unwrap_or(&[]),
+        let located = &self.located[slot];
+        match &located.place {
+            Place::Input(index) => {
+                let values = self.inputs[*index].as_i64().unwrap_or(&[]);
+                &values[self.present(located, 0..values.len())]
+            }
             other => unreachable!("labels are inputs, not {other:?}"),
         }
     }

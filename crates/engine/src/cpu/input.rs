@@ -9,7 +9,7 @@ use svertka_graph::DataType;
 pub enum Input<'a> {
     /// Pictures, soft targets, gradients of outputs.
     F32(&'a [f32]),
-    /// Class labels.
+    /// Class labels, places, and truth values as 0 and 1.
     I64(&'a [i64]),
 }
 
@@ -49,7 +49,7 @@ impl InputSpec {
     pub(crate) fn bytes(&self) -> u64 {
         let width = match self.dtype {
             DataType::F32 => 4,
-            DataType::I64 => 8,
+            DataType::I64 | DataType::Bool => 8,
         };
         width * self.len as u64
     }
@@ -67,9 +67,9 @@ impl Program {
         }
         let mut rows = None;
         for (input, spec) in inputs.iter().zip(specs) {
-            let dtype = if input.as_f32().is_some() { DataType::F32 } else { DataType::I64 };
-            if dtype != spec.dtype {
-                return Err(input_error(&spec.name, format!("has to be {}, got {dtype}", spec.dtype)));
+            if input.as_f32().is_some() != (spec.dtype == DataType::F32) {
+                let found = if input.as_f32().is_some() { DataType::F32 } else { DataType::I64 };
+                return Err(input_error(&spec.name, format!("has to be {}, got {found}", spec.dtype)));
             }
             let found = self.rows_of(input, spec)?;
             if *rows.get_or_insert(found) != found && spec.per_row.is_some() {

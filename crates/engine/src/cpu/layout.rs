@@ -151,9 +151,12 @@ fn wanted(plan: &Plan, step: &Step) -> Wanted {
             Wanted::ChannelsLast([0, 1].into_iter().chain(5..step.inputs.len()).collect())
         }
         Kind::Op(op) => wanted_of_op(plan, step, op),
-        Kind::Gemm(..) | Kind::Update(_) | Kind::CrossEntropy(_) | Kind::Accumulate | Kind::Convert => {
-            Wanted::Planar
-        }
+        Kind::Gemm(..)
+        | Kind::Update(_)
+        | Kind::CrossEntropy(_)
+        | Kind::Accumulate
+        | Kind::Numbers
+        | Kind::Convert => Wanted::Planar,
     }
 }
 
@@ -165,11 +168,15 @@ fn wanted_of_op(plan: &Plan, step: &Step, op: &Op) -> Wanted {
         | Op::GlobalMaxPool
         | Op::Lrn(_)
         | Op::Resize(_) => Wanted::ChannelsLast(vec![0]),
-        Op::Activation(_) | Op::Dropout(_) | Op::Identity | Op::Softmax { .. } | Op::LogSoftmax { .. } => {
-            Wanted::Alike
-        }
+        Op::Activation(_)
+        | Op::Unary(_)
+        | Op::Cast(_)
+        | Op::Dropout(_)
+        | Op::Identity
+        | Op::Softmax { .. }
+        | Op::LogSoftmax { .. } => Wanted::Alike,
         Op::Concat(_) | Op::Pad(_) => Wanted::Alike,
-        Op::Binary(_) if broadcasts_in_any_order(plan, step) => Wanted::Alike,
+        Op::Binary(_) | Op::Where if broadcasts_in_any_order(plan, step) => Wanted::Alike,
         Op::Reduce(reduce) if reduce.keepdims => Wanted::Alike,
         Op::Reduce(reduce) if fuse::is_column_sum(reduce, plan.values[step.inputs[0]].rank) => {
             Wanted::ChannelsLast(vec![0])
@@ -193,6 +200,7 @@ fn wanted_of_internal(plan: &Plan, step: &Step, internal: &Internal) -> Wanted {
             Wanted::ChannelsLast(vec![0, 1])
         }
         Internal::ActivationGradient(_)
+        | Internal::UnaryGradient(_)
         | Internal::SoftmaxGradient { .. }
         | Internal::LogSoftmaxGradient { .. }
         | Internal::ConcatGradient(_)

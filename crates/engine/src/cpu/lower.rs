@@ -2,8 +2,8 @@ use super::{
     fuse, layout,
     plan::{Home, Kind, Plan, Slot, Step},
 };
-use crate::EngineError;
-use svertka_graph::{DataType, Graph, Op, Role, Rules, ValueId, differentiate, training_form};
+use crate::{EngineError, state::numbers};
+use svertka_graph::{Graph, Op, Role, Rules, ValueId, differentiate, training_form};
 
 /// What a program is for. Train or infer is said here and per node (frozen or not), never guessed.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +40,7 @@ impl Purpose {
 /// [`EngineError::Graph`] where no gradient exists or a name is unknown; [`EngineError::Unsupported`] where this engine
 /// has no kernel.
 pub fn lower(graph: &Graph, purpose: &Purpose) -> Result<Plan, EngineError> {
-    check_outputs(graph)?;
+    check_constants(graph)?;
     let mut plan = match purpose {
         Purpose::Inference => inference(graph.clone()),
         Purpose::Training { of, .. } => training(graph, of)?,
@@ -53,14 +53,19 @@ pub fn lower(graph: &Graph, purpose: &Purpose) -> Result<Plan, EngineError> {
     Ok(plan)
 }
 
-/// Programs compute with f32; integers only come in.
-fn check_outputs(graph: &Graph) -> Result<(), EngineError> {
-    let integer =
-        graph.outputs().iter().map(|&id| graph.value(id)).find(|value| value.ty.dtype != DataType::F32);
-    integer.map_or(Ok(()), |value| {
-        let reason = format!("the output is {}, programs put out f32 only", value.ty.dtype);
-        Err(EngineError::Unsupported { node: value.name.clone(), op: "output".to_owned(), reason })
-    })
+/// Integers are kept as f32.
+fn check_constants(graph: &Graph) -> Result<(), EngineError> {
+    for node in graph.nodes() {
+        if matches!(&node.op, Op::Constant(tensor) if numbers(tensor).is_none()) {
+            let reason = "it has integers above 2^24, which programs do not hold exactly".to_owned();
+            return Err(EngineError::Unsupported {
+                node: node.name.clone(),
+                op: "Constant".to_owned(),
+                reason,
+            });
+        }
+    }
+    Ok(())
 }
 
 fn inference(graph: Graph) -> Plan {

@@ -1,3 +1,4 @@
+use crate::state::numbers;
 use std::fmt;
 use svertka_graph::{
     Graph, Op, Origin, ValueId,
@@ -141,6 +142,8 @@ pub(crate) enum Kind {
     /// Loss and the gradient of the scores at once. Inputs: scores, target, [weights]. Outputs: loss, dscores,
     /// [log-probabilities].
     CrossEntropy(SoftmaxCrossEntropyLoss),
+    /// Integers or truth values that were handed in, as numbers.
+    Numbers,
     /// The same elements in another layout.
     Convert,
     /// Adds a value to a parameter's gradient. Input: the value; output: the gradient.
@@ -241,7 +244,7 @@ fn plan_value(graph: &Graph, id: ValueId) -> PlanValue {
         Origin::Input => Home::Input(graph.inputs().iter().position(|&input| input == id).unwrap_or(0)),
         Origin::Parameter(_) => Home::Parameter(value.name.clone()),
         Origin::Node { node, .. } => match &graph.node(*node).op {
-            Op::Constant(tensor) => tensor.as_f32().map_or(Home::Arena, |data| Home::Constant(data.to_vec())),
+            Op::Constant(tensor) => numbers(tensor).map_or(Home::Arena, |data| Home::Constant(data.to_vec())),
             _ => Home::Arena,
         },
     };
@@ -281,6 +284,7 @@ impl fmt::Display for Kind {
                 write_activation(f, gradient.activation)
             }
             Kind::CrossEntropy(_) => f.write_str("softmax + cross-entropy (loss and gradient)"),
+            Kind::Numbers => f.write_str("numbers"),
             Kind::Convert => f.write_str("convert"),
             Kind::Accumulate => f.write_str("accumulate"),
         }

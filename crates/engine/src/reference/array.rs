@@ -5,7 +5,7 @@ use svertka_graph::{DataType, Tensor};
 pub enum Elements {
     /// Real numbers.
     F64(Vec<f64>),
-    /// Integers.
+    /// Integers, and truth values as 0 and 1.
     I64(Vec<i64>),
 }
 
@@ -71,7 +71,15 @@ impl Array {
         }
     }
 
-    /// The type that a graph calls these elements.
+    /// Whether a value of this type has such elements.
+    pub fn holds(&self, dtype: DataType) -> bool {
+        match self.elements {
+            Elements::F64(_) => dtype == DataType::F32,
+            Elements::I64(_) => matches!(dtype, DataType::I64 | DataType::Bool),
+        }
+    }
+
+    /// The type that a graph calls these elements; truth values are not told from integers.
     pub fn dtype(&self) -> DataType {
         match self.elements {
             Elements::F64(_) => DataType::F32,

@@ -1,7 +1,7 @@
 use super::{Array, Elements};
 use crate::{EngineError, RunKey};
-use std::fmt::Display;
-use svertka_graph::Node;
+use std::{borrow::Cow, fmt::Display};
+use svertka_graph::{DataType, Node};
 
 /// What one node is run with.
 pub(super) struct Call<'a> {
@@ -9,6 +9,8 @@ pub(super) struct Call<'a> {
     pub(super) inputs: Vec<&'a Array>,
     /// Shapes of the outputs, from shape inference.
     pub(super) outputs: Vec<&'a [usize]>,
+    /// Types of the outputs.
+    pub(super) dtypes: Vec<DataType>,
     pub(super) key: RunKey,
 }
 
@@ -23,6 +25,14 @@ impl<'a> Call<'a> {
         self.inputs[input].as_f64().expect("shape inference has checked the type of every input")
     }
 
+    /// The elements of an input as numbers: integers are exact up to 2^53.
+    pub(super) fn numbers(&self, input: usize) -> Cow<'a, [f64]> {
+        match self.inputs[input].elements() {
+            Elements::F64(values) => Cow::Borrowed(values),
+            Elements::I64(values) => Cow::Owned(values.iter().map(|&value| value as f64).collect()),
+        }
+    }
+
     pub(super) fn integers(&self, input: usize) -> &'a [i64] {
         self.inputs[input].as_i64().expect("shape inference has checked the type of every input")
     }
@@ -34,9 +44,19 @@ impl<'a> Call<'a> {
         [extent(0), extent(1), shape.iter().skip(2).product()]
     }
 
-    /// The output of a node that has one.
+    /// The output of a node that has one; integers are cut off toward 0.
     pub(super) fn one(&self, values: Vec<f64>) -> Results {
-        self.all([Elements::F64(values)])
+        self.all([self.typed(values)])
+    }
+
+    /// Numbers as elements of the first output.
+    pub(super) fn typed(&self, values: Vec<f64>) -> Elements {
+        match self.dtypes[0] {
+            DataType::F32 => Elements::F64(values),
+            DataType::I64 | DataType::Bool => {
+                Elements::I64(values.into_iter().map(|value| value as i64).collect())
+            }
+        }
     }
 
     /// All outputs, in order.
@@ -56,13 +76,5 @@ impl<'a> Call<'a> {
     pub(super) fn refuse(&self, reason: impl Display) -> EngineError {
         let (node, op) = (self.node.name.clone(), self.node.op.name().to_owned());
         EngineError::Unsupported { node, op, reason: reason.to_string() }
-    }
-}
-
-/// Numbers of one or two spatial axes as height and width; a signal has height `lone`.
-pub(super) fn plane<T: Copy>(values: &[T], lone: T) -> [T; 2] {
-    match *values {
-        [height, width] => [height, width],
-        _ => [lone, values.first().copied().unwrap_or(lone)],
     }
 }

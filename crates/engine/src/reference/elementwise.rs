@@ -1,20 +1,44 @@
 use super::call::{Call, Results};
-use crate::words::kernel_activation;
-use svertka_graph::op;
+use crate::words::{kernel_activation, kernel_binary, kernel_unary};
+use svertka_graph::{DataType, op};
 use svertka_kernels::{
     activation::{Activation, reference as activations},
     dropout::{Dropout, Mask, reference as dropouts},
-    elementwise::{BinaryOp, reference as elements},
+    elementwise::reference as elements,
 };
 
 pub(super) fn binary(call: &Call<'_>, binary: op::Binary) -> Results {
-    let op = match binary {
-        op::Binary::Add => BinaryOp::Add,
-        op::Binary::Sub => BinaryOp::Sub,
-        op::Binary::Mul => BinaryOp::Mul,
-        op::Binary::Div => BinaryOp::Div,
-    };
-    call.one(elements::binary(op, call.shape(0), call.real(0), call.shape(1), call.real(1)))
+    let op = kernel_binary(binary, call.inputs[0].as_i64().is_some());
+    call.one(elements::binary(op, call.shape(0), &call.numbers(0), call.shape(1), &call.numbers(1)))
+}
+
+/// Inputs: condition, a, b.
+pub(super) fn choose(call: &Call<'_>) -> Results {
+    let operands = [0, 1, 2].map(|input| call.numbers(input));
+    let [condition, a, b] = &operands;
+    let shapes = [0, 1, 2].map(|input| call.shape(input));
+    call.one(elements::select(shapes, [condition, a, b]))
+}
+
+/// Truth values are what is other than 0.
+pub(super) fn cast(call: &Call<'_>) -> Results {
+    let x = call.numbers(0);
+    match call.dtypes[0] {
+        DataType::Bool => call.one(x.iter().map(|&value| f64::from(value != 0.0)).collect()),
+        DataType::F32 | DataType::I64 => call.one(x.into_owned()),
+    }
+}
+
+pub(super) fn unary(call: &Call<'_>, unary: op::Unary) -> Results {
+    let unary = kernel_unary(unary);
+    call.one(call.numbers(0).iter().map(|&x| elements::unary(unary, x)).collect())
+}
+
+/// Inputs: x, dy.
+pub(super) fn unary_gradient(call: &Call<'_>, unary: op::Unary) -> Results {
+    let unary = kernel_unary(unary);
+    let slopes = call.real(0).iter().map(|&x| elements::unary_derivative(unary, x));
+    call.one(slopes.zip(call.real(1)).map(|(slope, dy)| slope * dy).collect())
 }
 
 /// Inputs: dy, like x.
@@ -36,7 +60,7 @@ pub(super) fn expand_like(call: &Call<'_>, axes: &[usize], mean: bool) -> Result
 
 pub(super) fn activation(call: &Call<'_>, activation: op::Activation) -> Results {
     let activation = kernel_activation(activation);
-    call.one(call.real(0).iter().map(|&x| activations::apply(activation, x)).collect())
+    call.one(call.numbers(0).iter().map(|&x| activations::apply(activation, x)).collect())
 }
 
 /// Inputs: what the gradient is computed from, dy.

@@ -5,6 +5,7 @@ mod array;
 mod call;
 mod elementwise;
 mod loss;
+mod moving;
 mod norm;
 mod product;
 mod shaping;
@@ -67,7 +68,8 @@ pub fn evaluate(
                 let node = graph.node(node);
                 let inputs = node.inputs.iter().map(|id| &arrays[id.index()]).collect();
                 let outputs = node.outputs.iter().map(|id| shapes[id.index()].as_slice()).collect();
-                let results = run(&Call { node, inputs, outputs, key })?;
+                let dtypes = node.outputs.iter().map(|&id| graph.value(id).ty.dtype).collect();
+                let results = run(&Call { node, inputs, outputs, dtypes, key })?;
                 arrays.extend(results);
             }
             Origin::Node { .. } => {}
@@ -91,7 +93,7 @@ pub(crate) fn sizes(graph: &Graph, inputs: &BTreeMap<String, Array>) -> Result<S
             }
         }
         let wanted = value.ty.shape.resolve(&sizes).sizes();
-        if wanted.as_deref() != Some(array.shape()) || array.dtype() != value.ty.dtype {
+        if wanted.as_deref() != Some(array.shape()) || !array.holds(value.ty.dtype) {
             let reason = format!("has to be {}, got {} {:?}", value.ty, array.dtype(), array.shape());
             return Err(input_error(&value.name, &reason));
         }
@@ -114,7 +116,7 @@ fn parameter(
         (None, Some(tensor)) => Array::from(tensor),
         (None, None) => return Err(refuse("no values were given".into()).into()),
     };
-    if value.ty.shape.sizes().as_deref() != Some(array.shape()) || array.dtype() != value.ty.dtype {
+    if value.ty.shape.sizes().as_deref() != Some(array.shape()) || !array.holds(value.ty.dtype) {
         return Err(refuse(format!("values of shape {:?}, the graph has {}", array.shape(), value.ty)).into());
     }
     Ok(array)
@@ -139,12 +141,24 @@ fn run(call: &Call<'_>) -> Result<Vec<Array>, EngineError> {
         Op::MatMul => product::matmul(call),
         Op::Binary(binary) => elementwise::binary(call, *binary),
         Op::Activation(activation) => elementwise::activation(call, *activation),
+        Op::Unary(unary) => elementwise::unary(call, *unary),
+        Op::Where => elementwise::choose(call),
+        Op::Cast(_) => elementwise::cast(call),
         Op::Softmax { axis } => loss::softmax(call, *axis),
         Op::LogSoftmax { axis } => loss::log_softmax(call, *axis),
         Op::SoftmaxCrossEntropyLoss(loss) => loss::cross_entropy(call, loss),
         Op::Pad(pad) => shaping::pad(call, pad),
         Op::Concat(concat) => shaping::concat(call, *concat),
         Op::Transpose(transpose) => shaping::transpose(call, transpose),
+        Op::Slice(slice) => moving::slice(call, slice),
+        Op::Gather { axis } => moving::gather(call, *axis),
+        Op::GatherElements { axis } => moving::gather_elements(call, *axis),
+        Op::Expand(_) => moving::expand(call),
+        Op::Tile(tile) => moving::tile(call, tile),
+        Op::DepthToSpace(op) => moving::depth_space(call, *op, true),
+        Op::SpaceToDepth(op) => moving::depth_space(call, *op, false),
+        Op::ArgExtreme(arg) => moving::arg_extreme(call, *arg),
+        Op::TopK(top) => moving::top_k(call, *top),
         Op::Reduce(reduce) => shaping::reduce(call, reduce),
         Op::Resize(resize) => shaping::resize(call, resize),
         Op::Constant(tensor) => Ok(vec![Array::from(tensor)]),
@@ -174,6 +188,12 @@ fn run_internal(call: &Call<'_>, internal: &Internal) -> Result<Vec<Array>, Engi
         Internal::ConvWeightGradient(conv) => window::conv_weight_gradient(call, conv),
         Internal::LrnGradient(lrn) => norm::lrn_gradient(call, *lrn),
         Internal::ActivationGradient(activation) => elementwise::activation_gradient(call, *activation),
+        Internal::UnaryGradient(unary) => elementwise::unary_gradient(call, *unary),
+        Internal::FoldGradient(reduce) => shaping::fold_gradient(call, reduce),
+        Internal::SliceGradient(slice) => moving::slice_gradient(call, slice),
+        Internal::GatherGradient { axis } => moving::gather_gradient(call, *axis),
+        Internal::GatherElementsGradient { axis } => moving::gather_elements_gradient(call, *axis),
+        Internal::TileGradient(tile) => moving::tile_gradient(call, tile),
         Internal::SoftmaxGradient { axis } => loss::softmax_gradient(call, *axis),
         Internal::LogSoftmaxGradient { axis } => loss::log_softmax_gradient(call, *axis),
         Internal::SoftmaxCrossEntropyGradient(loss) => loss::cross_entropy_gradient(call, loss),

@@ -1,16 +1,19 @@
 use super::{
     Elements,
-    call::{Call, Results, plane},
+    call::{Call, Results},
 };
-use crate::EngineError;
+use crate::{
+    EngineError,
+    words::{kernel_fold, kernel_resize, plane},
+};
 use svertka_graph::{
     infer::{normalize_axis, reduce_axes},
-    op::{self, CoordinateMode, NearestMode, PadMode, ReduceKind, ResizeMode, ResizeTarget},
+    op::{self, PadMode, ReduceKind},
 };
 use svertka_kernels::{
     elementwise::reference as elements,
     layout::{self, reference as layouts},
-    resize::{Coordinates, Mode, Nearest, Resize, reference as resizes},
+    resize::{Resize, reference as resizes},
 };
 
 /// Padding per axis, its mode and its value.
@@ -28,7 +31,7 @@ fn padding(pad: &op::Pad) -> (Vec<(isize, isize)>, layout::PadMode, f64) {
 
 pub(super) fn pad(call: &Call<'_>, pad: &op::Pad) -> Results {
     let (pads, mode, value) = padding(pad);
-    call.one(layouts::pad(call.shape(0), &pads, mode, value, call.real(0)))
+    call.one(layouts::pad(call.shape(0), &pads, mode, value, &call.numbers(0)))
 }
 
 /// Inputs: dy, like x.
@@ -38,7 +41,11 @@ pub(super) fn pad_gradient(call: &Call<'_>, pad: &op::Pad) -> Results {
 }
 
 /// The axis of `shape`, and the numbers of elements before and behind it.
-fn around(call: &Call<'_>, axis: i64, shape: &[usize]) -> Result<(usize, usize, usize), EngineError> {
+pub(super) fn around(
+    call: &Call<'_>,
+    axis: i64,
+    shape: &[usize],
+) -> Result<(usize, usize, usize), EngineError> {
     let axis = normalize_axis(axis, shape.len()).map_err(|reason| call.refuse(reason))?;
     Ok((axis, shape[..axis].iter().product(), shape[axis + 1..].iter().product()))
 }
@@ -46,7 +53,8 @@ fn around(call: &Call<'_>, axis: i64, shape: &[usize]) -> Result<(usize, usize, 
 pub(super) fn concat(call: &Call<'_>, concat: op::Concat) -> Results {
     let (axis, outer, inner) = around(call, concat.axis, call.outputs[0])?;
     let parts: Vec<_> =
-        (0..call.inputs.len()).map(|part| (call.shape(part)[axis], call.real(part))).collect();
+        (0..call.inputs.len()).map(|part| (call.shape(part)[axis], call.numbers(part))).collect();
+    let parts: Vec<(usize, &[f64])> = parts.iter().map(|(size, values)| (*size, &values[..])).collect();
     call.one(layouts::concat(outer, inner, &parts))
 }
 
@@ -58,39 +66,30 @@ pub(super) fn concat_gradient(call: &Call<'_>, concat: op::Concat) -> Results {
 }
 
 pub(super) fn transpose(call: &Call<'_>, transpose: &op::Transpose) -> Results {
-    call.one(layouts::transpose(call.shape(0), &transpose.perm, call.real(0)))
+    call.one(layouts::transpose(call.shape(0), &transpose.perm, &call.numbers(0)))
 }
 
 pub(super) fn reduce(call: &Call<'_>, reduce: &op::Reduce) -> Results {
-    let (shape, x) = (call.shape(0), call.real(0));
+    let (shape, x) = (call.shape(0), &call.numbers(0));
     let axes = reduce_axes(reduce, shape.len()).map_err(|reason| call.refuse(reason))?;
-    call.one(match reduce.kind {
-        ReduceKind::Mean => elements::reduce_mean(shape, &axes, x),
-        ReduceKind::Sum => elements::reduce_sum(shape, &axes, x),
+    call.one(match (reduce.kind, kernel_fold(reduce.kind)) {
+        (_, Some(fold)) => elements::fold(fold, shape, &axes, x),
+        (ReduceKind::Mean, _) => elements::reduce_mean(shape, &axes, x),
+        _ => elements::reduce_sum(shape, &axes, x),
     })
+}
+
+/// Inputs: x, dy.
+pub(super) fn fold_gradient(call: &Call<'_>, reduce: &op::Reduce) -> Results {
+    let shape = call.shape(0);
+    let axes = reduce_axes(reduce, shape.len()).map_err(|reason| call.refuse(reason))?;
+    let kind = kernel_fold(reduce.kind).ok_or_else(|| call.refuse("sums have another gradient"))?;
+    call.one(elements::fold_gradient(kind, shape, &axes, call.real(0), call.real(1)))
 }
 
 /// The resizing of pictures `x` to what the operator asks for.
 fn resize_problem(call: &Call<'_>, resize: &op::Resize, x: &[usize]) -> Result<Resize, EngineError> {
-    let mode = match resize.mode {
-        ResizeMode::Linear => Mode::Linear,
-        ResizeMode::Nearest(NearestMode::RoundPreferFloor) => Mode::Nearest(Nearest::RoundPreferFloor),
-        ResizeMode::Nearest(NearestMode::RoundPreferCeil) => Mode::Nearest(Nearest::RoundPreferCeil),
-        ResizeMode::Nearest(NearestMode::Floor) => Mode::Nearest(Nearest::Floor),
-        ResizeMode::Nearest(NearestMode::Ceil) => Mode::Nearest(Nearest::Ceil),
-    };
-    let coordinates = match resize.coordinates {
-        CoordinateMode::HalfPixel => Coordinates::HalfPixel,
-        CoordinateMode::PytorchHalfPixel => Coordinates::PytorchHalfPixel,
-        CoordinateMode::AlignCorners => Coordinates::AlignCorners,
-        CoordinateMode::Asymmetric => Coordinates::Asymmetric,
-    };
-    let input = plane(&x[2..], 1);
-    let problem = match &resize.target {
-        ResizeTarget::Sizes(sizes) => Resize::to_size(x[1], input, plane(sizes, 1), mode, coordinates),
-        ResizeTarget::Scales(scales) => Resize::by_scales(x[1], input, plane(scales, 1.0), mode, coordinates),
-    };
-    problem.map_err(|error| call.refuse(error))
+    kernel_resize(resize, x[1], plane(&x[2..], 1)).map_err(|error| call.refuse(error))
 }
 
 pub(super) fn resize(call: &Call<'_>, resize: &op::Resize) -> Results {

@@ -1,8 +1,8 @@
 use super::{
     Elements,
-    call::{Call, Results, plane},
+    call::{Call, Results},
 };
-use crate::EngineError;
+use crate::{EngineError, words::plane};
 use svertka_graph::op::{AveragePool, Conv, ConvTranspose, MaxPool, Window};
 use svertka_kernels::{
     conv::{ConvProblem, ConvShape, reference as convs},
@@ -94,9 +94,9 @@ fn pool(call: &Call<'_>, window: &Window, ceil_mode: bool, x: &[usize]) -> Resul
 pub(super) fn max_pool(call: &Call<'_>, pool: &MaxPool) -> Results {
     let x = call.shape(0);
     let problem = self::pool(call, &pool.window, pool.ceil_mode, x)?;
-    let (y, places) = pools::max(&problem, x[0], call.real(0));
+    let (y, places) = pools::max(&problem, x[0], &call.numbers(0));
     let places = places.into_iter().map(i64::from).collect();
-    call.all([Elements::F64(y), Elements::I64(places)])
+    call.all([call.typed(y), Elements::I64(places)])
 }
 
 /// Inputs: dy, places, like x.

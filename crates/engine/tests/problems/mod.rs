@@ -6,7 +6,10 @@
 
 pub mod difference;
 mod elementwise;
+mod functions;
 mod loss;
+pub mod more;
+mod moving;
 pub mod network;
 mod norm;
 pub mod printed;
@@ -56,7 +59,7 @@ pub fn differentiable(graph: &Graph) -> Vec<ValueId> {
 pub fn all() -> Vec<Problem> {
     [window::problems(), norm::problems(), product::problems(), elementwise::problems()]
         .into_iter()
-        .chain([shaping::problems(), loss::problems()])
+        .chain([shaping::problems(), loss::problems(), functions::problems(), moving::problems()])
         .flatten()
         .collect()
 }
@@ -109,6 +112,8 @@ pub enum Fill {
     Small,
     /// Class indices below this.
     Labels(usize),
+    /// Truth values.
+    Truths,
     /// Along axis 1, positive numbers whose sum is 1.
     Probabilities,
 }
@@ -180,7 +185,11 @@ impl Assembly {
         let bytes = self.name.bytes().chain(name.bytes());
         let seed = bytes.fold(7, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
         let elements = fill(operand.fill, &operand.shape, &mut Random(seed));
-        let dtype = if matches!(elements, Elements::I64(_)) { DataType::I64 } else { DataType::F32 };
+        let dtype = match (&elements, operand.fill) {
+            (_, Fill::Truths) => DataType::Bool,
+            (Elements::I64(_), _) => DataType::I64,
+            (Elements::F64(_), _) => DataType::F32,
+        };
         let shape = Shape::fixed(&operand.shape);
         if let Some(role) = operand.role {
             let parameter = Parameter { role, initialiser: Initialiser::Constant(0.0), frozen: false };
@@ -221,6 +230,7 @@ fn fill(fill: Fill, shape: &[usize], random: &mut Random) -> Elements {
         Fill::Distinct => Elements::F64(distinct(count, random).into_iter().map(exact).collect()),
         Fill::Positive => Elements::F64(uniform(0.5, 2.0)),
         Fill::Small => Elements::F64(uniform(-0.4, 0.4)),
+        Fill::Truths => Elements::I64((0..count).map(|_| random.below(2) as i64).collect()),
         Fill::Labels(classes) => Elements::I64((0..count).map(|_| random.below(classes) as i64).collect()),
         Fill::Probabilities => {
             let (mut values, classes) = (uniform(0.5, 2.0), shape[1]);

@@ -1,6 +1,6 @@
 //! Random networks. A seed becomes a [`Recipe`], a list of steps that can be changed before it is built.
 
-use super::{Assembly, Fill, Problem, Random, batch, statistic, weight};
+use super::{Assembly, Fill, Problem, Random, batch, input, more, statistic, weight};
 use std::cmp::Ordering;
 use svertka_graph::{
     Op, Shape, Sizes, Tensor, ValueId,
@@ -32,6 +32,12 @@ pub enum Operands {
     Broadcast(Vec<usize>),
     /// Scale, bias, mean and variance.
     Norm,
+    /// Places of an axis of this size, one list of them or one per row.
+    Places {
+        shape: Vec<usize>,
+        size: usize,
+        batch: bool,
+    },
     /// A target, and perhaps class weights.
     Loss {
         weighted: bool,
@@ -192,6 +198,11 @@ impl Growing {
         Some(match &step.operands {
             Operands::None => Vec::new(),
             Operands::Broadcast(shape) => vec![operand("factor", weight(shape).filled(Fill::Positive))],
+            Operands::Places { shape, size, batch: rows } => {
+                let of_rows = || batch(&[&x[..1], &shape[1..]].concat());
+                let places = if *rows { of_rows() } else { input(shape) };
+                vec![operand("places", places.filled(Fill::Labels(*size)))]
+            }
             Operands::Layer { out, bias } => {
                 let shape = layer_shape(&step.op, x, *out)?;
                 let weight = operand("weight", small(&shape));
@@ -245,6 +256,9 @@ fn layer_shape(op: &Op, x: &[usize], out: usize) -> Option<Vec<usize>> {
 fn body_step(random: &mut Random, shapes: &[Vec<usize>]) -> Step {
     let source = if random.one_in(5) { random.below(shapes.len()) } else { shapes.len() - 1 };
     let x = &shapes[source];
+    if random.one_in(5) {
+        return more::step(random, source, x);
+    }
     let single = |op| (op, vec![source], Operands::None);
     let (op, sources, operands) = match random.below(20) {
         0 | 1 => elementwise(random, source),
@@ -385,8 +399,8 @@ fn of_picture(random: &mut Random, x: &[usize]) -> Op {
         }
         _ => {
             let mode = random.pick(&[
-                ResizeMode::Linear,
-                ResizeMode::Linear,
+                ResizeMode::Linear { antialias: false },
+                ResizeMode::Linear { antialias: false },
                 ResizeMode::Nearest(NearestMode::RoundPreferFloor),
                 ResizeMode::Nearest(NearestMode::Floor),
             ]);

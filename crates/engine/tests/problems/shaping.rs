@@ -124,7 +124,7 @@ fn resizes() -> Vec<Problem> {
         (&[2, 2, 3, 3], ResizeTarget::Sizes(vec![3, 3])),
     ];
     let modes = [
-        ResizeMode::Linear,
+        ResizeMode::Linear { antialias: false },
         ResizeMode::Nearest(NearestMode::RoundPreferFloor),
         ResizeMode::Nearest(NearestMode::RoundPreferCeil),
         ResizeMode::Nearest(NearestMode::Floor),
@@ -138,7 +138,7 @@ fn resizes() -> Vec<Problem> {
     ];
     let mut problems = Vec::new();
     for (x, target) in sizes {
-        for (mode, coordinates) in modes.into_iter().flat_map(|mode| coordinates.map(|c| (mode, c))) {
+        for (mode, coordinates) in modes.into_iter().flat_map(|mode| coordinates.clone().map(|c| (mode, c))) {
             let target = target.clone();
             problems.push(one(Op::Resize(Resize { mode, coordinates, target }), &[batch(x)]));
         }

@@ -7,6 +7,7 @@
 mod backward;
 mod elementwise;
 mod loss;
+mod moving;
 mod norm;
 mod product;
 mod rules;
@@ -84,7 +85,7 @@ fn check_real(graph: &Graph, id: ValueId) -> Result<(), GraphError> {
     }
     let node = graph.producer(id).map_or(value.name.clone(), |node| node.name.clone());
     let op = graph.producer(id).map_or("input", |node| node.op.name()).to_owned();
-    Err(GraphError::NoGradient { node, op, reason: format!("`{}` is of integers", value.name) })
+    Err(GraphError::NoGradient { node, op, reason: format!("`{}` is {}", value.name, value.ty.dtype) })
 }
 
 /// For every value whether it is a real number that depends on one of `wrt`.

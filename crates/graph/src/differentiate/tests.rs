@@ -184,7 +184,7 @@ fn integers_have_no_gradient() {
     let graph = residual();
     let [loss, target] = names(&graph, &["loss", "target"])[..] else { unreachable!() };
     let error = differentiate(&graph, &[loss], &[target], &Rules::default()).unwrap_err().to_string();
-    assert!(error.contains("`target` is of integers"), "{error}");
+    assert!(error.contains("`target` is i64"), "{error}");
 }
 
 #[test]

@@ -11,9 +11,11 @@ pub(super) fn input_count(internal: &Internal) -> RangeInclusive<usize> {
         | Internal::BatchNormGradient
         | Internal::FrozenBatchNormGradient { .. } => 5..=5,
         Internal::MaxPoolTraining(_) | Internal::DropoutTraining { .. } => 1..=1,
-        Internal::MaxPoolGradient(_) | Internal::ConvInputGradient(_) | Internal::ConvWeightGradient(_) => {
-            3..=3
-        }
+        Internal::MaxPoolGradient(_)
+        | Internal::ConvInputGradient(_)
+        | Internal::ConvWeightGradient(_)
+        | Internal::GatherGradient { .. }
+        | Internal::GatherElementsGradient { .. } => 3..=3,
         Internal::SoftmaxCrossEntropyGradient(_) => 3..=4,
         Internal::ConcatGradient(_) => 2..=usize::MAX,
         _ => 2..=2,
@@ -33,7 +35,7 @@ pub(super) fn infer(internal: &Internal, args: &Args) -> Result<Vec<TensorType>,
             Ok(with_channels(args.f32(0)?, 2))
         }
         Internal::MaxPoolTraining(pool) => {
-            let shape = window::pool(&pool.window, pool.ceil_mode, args)?;
+            let shape = window::pool(&pool.window, pool.ceil_mode, args.f32(0)?)?;
             Ok(vec![TensorType::f32(shape.clone()), TensorType::i64(shape)])
         }
         Internal::MaxPoolGradient(_) => {
@@ -46,13 +48,27 @@ pub(super) fn infer(internal: &Internal, args: &Args) -> Result<Vec<TensorType>,
             one(args.f32(0)?)
         }
         Internal::ConvInputGradient(_) | Internal::ConvWeightGradient(_) => one(args.f32(2)?),
-        Internal::AveragePoolGradient(_) | Internal::PadGradient(_) | Internal::ResizeGradient(_) => {
+        Internal::AveragePoolGradient(_)
+        | Internal::PadGradient(_)
+        | Internal::ResizeGradient(_)
+        | Internal::SliceGradient(_)
+        | Internal::TileGradient(_) => {
             args.f32(0)?;
             one(args.f32(1)?)
+        }
+        Internal::GatherGradient { .. } | Internal::GatherElementsGradient { .. } => {
+            args.f32(0)?;
+            args.typed(1, DataType::I64)?;
+            one(args.f32(2)?)
+        }
+        Internal::FoldGradient(reduce) => {
+            equal(args.f32(1)?, &shaping::reduce(reduce, args.f32(0)?)?)?;
+            one(args.f32(0)?)
         }
         Internal::GlobalMaxPoolGradient => one(args.f32(0)?),
         Internal::LrnGradient(_)
         | Internal::ActivationGradient(_)
+        | Internal::UnaryGradient(_)
         | Internal::SoftmaxGradient { .. }
         | Internal::LogSoftmaxGradient { .. } => {
             same(args, 0, 1)?;

@@ -1,6 +1,7 @@
 //! Shape inference: from the inputs' types to the outputs', with symbols where sizes are not known yet.
 
 mod internal;
+mod moving;
 mod shaping;
 mod window;
 
@@ -8,7 +9,7 @@ pub use shaping::reduce_axes;
 
 use crate::{
     DataType, Dim, Op, Shape, TensorType,
-    op::{Gemm, Reduction, SoftmaxCrossEntropyLoss, Target},
+    op::{Activation, Binary, Gemm, ReduceKind, Reduction, SoftmaxCrossEntropyLoss, Target},
 };
 
 /// The types of an operator's outputs, or in a sentence why it refuses these inputs. ONNX allows extents of 0; a network
@@ -17,23 +18,31 @@ use crate::{
 /// # Errors
 /// A reason that names the input and the extents that do not fit.
 pub fn infer(op: &Op, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
+    let no_elements = |ty: &TensorType| ty.shape.contains(&Dim::Fixed(0));
+    if let Some(input) = inputs.iter().find(|ty| no_elements(ty)) {
+        return Err(format!("an empty tensor would go in, {input}"));
+    }
     let outputs = outputs(op, inputs)?;
-    let empty = outputs.iter().find(|output| output.shape.contains(&Dim::Fixed(0)));
+    let empty = outputs.iter().find(|output| no_elements(output));
     match empty.filter(|_| !matches!(op, Op::Constant(_))) {
         None => Ok(outputs),
         Some(output) => Err(format!("an empty tensor would come out, {output}")),
     }
 }
 
+/// How the refusal of what computes no elements begins.
+pub(crate) const EMPTY: &str = "an empty tensor would";
+
 fn outputs(op: &Op, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
     let args = Args { inputs };
     args.check_count(op)?;
     let one = |shape: Shape| Ok(vec![TensorType::f32(shape)]);
+    let moved = |shape: Shape| Ok(vec![TensorType { dtype: inputs[0].dtype, shape }]);
     match op {
         Op::Conv(conv) => one(window::conv(conv, &args)?),
         Op::ConvTranspose(conv) => one(window::conv_transpose(conv, &args)?),
-        Op::MaxPool(pool) => one(window::pool(&pool.window, pool.ceil_mode, &args)?),
-        Op::AveragePool(pool) => one(window::pool(&pool.window, pool.ceil_mode, &args)?),
+        Op::MaxPool(pool) => moved(window::pool(&pool.window, pool.ceil_mode, args.number(0)?)?),
+        Op::AveragePool(pool) => one(window::pool(&pool.window, pool.ceil_mode, args.f32(0)?)?),
         Op::GlobalAveragePool | Op::GlobalMaxPool => one(window::global_pool(&args)?),
         Op::BatchNormalization(_) => one(channelwise(&args)?),
         Op::Lrn(lrn) => {
@@ -43,8 +52,18 @@ fn outputs(op: &Op, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
         }
         Op::Gemm(gemm) => one(infer_gemm(*gemm, &args)?),
         Op::MatMul => one(matmul(args.f32(0)?, args.f32(1)?)?),
-        Op::Binary(_) => one(broadcast(args.f32(0)?, args.f32(1)?)?),
+        Op::Binary(binary) => Ok(vec![infer_binary(*binary, &args)?]),
+        Op::Activation(Activation::Relu | Activation::Clip { .. }) => moved(args.number(0)?.clone()),
         Op::Activation(_) => one(args.f32(0)?.clone()),
+        Op::Unary(crate::op::Unary::Not) => moved(args.typed(0, DataType::Bool)?.clone()),
+        Op::Unary(unary) if unary.takes_integers() => moved(args.number(0)?.clone()),
+        Op::Unary(_) => one(args.f32(0)?.clone()),
+        Op::Where => {
+            args.typed(0, DataType::Bool)?;
+            let either = broadcast(args.shape(1), args.typed(2, inputs[1].dtype)?)?;
+            Ok(vec![TensorType { dtype: inputs[1].dtype, shape: broadcast(args.shape(0), &either)? }])
+        }
+        Op::Cast(dtype) => Ok(vec![TensorType { dtype: *dtype, shape: args.shape(0).clone() }]),
         Op::Dropout(dropout) => {
             let ratio = dropout.ratio;
             require((0.0..1.0).contains(&ratio), || format!("ratio {ratio} is not in [0, 1)"))?;
@@ -57,14 +76,29 @@ fn outputs(op: &Op, inputs: &[&TensorType]) -> Result<Vec<TensorType>, String> {
         Op::Identity => Ok(vec![inputs[0].clone()]),
         Op::Constant(tensor) => Ok(vec![tensor_type(tensor)]),
         Op::SoftmaxCrossEntropyLoss(loss) => cross_entropy(loss, &args),
-        Op::Pad(pad) => one(shaping::pad(pad, args.f32(0)?)?),
-        Op::Concat(concat) => one(shaping::concat(*concat, &args)?),
-        Op::Flatten(flatten) => one(shaping::flatten(*flatten, args.f32(0)?)?),
-        Op::Reshape(reshape) => one(shaping::reshape(reshape, args.f32(0)?)?),
-        Op::Transpose(transpose) => one(shaping::transpose(transpose, args.f32(0)?)?),
-        Op::Squeeze(squeeze) => one(shaping::squeeze(squeeze, args.f32(0)?)?),
-        Op::Unsqueeze(unsqueeze) => one(shaping::unsqueeze(unsqueeze, args.f32(0)?)?),
-        Op::Reduce(reduce) => one(shaping::reduce(reduce, args.f32(0)?)?),
+        Op::Pad(pad) => moved(shaping::pad(pad, args.shape(0))?),
+        Op::Concat(concat) => moved(shaping::concat(*concat, &args)?),
+        Op::Flatten(flatten) => moved(shaping::flatten(*flatten, args.shape(0))?),
+        Op::Reshape(reshape) => moved(shaping::reshape(reshape, args.shape(0))?),
+        Op::Transpose(transpose) => moved(shaping::transpose(transpose, args.shape(0))?),
+        Op::Squeeze(squeeze) => moved(shaping::squeeze(squeeze, args.shape(0))?),
+        Op::Unsqueeze(unsqueeze) => moved(shaping::unsqueeze(unsqueeze, args.shape(0))?),
+        Op::Slice(slice) => moved(moving::slice(slice, args.shape(0))?),
+        Op::Gather { axis } => moved(moving::gather(*axis, args.shape(0), args.typed(1, DataType::I64)?)?),
+        Op::GatherElements { axis } => {
+            moved(moving::gather_elements(*axis, args.shape(0), args.typed(1, DataType::I64)?)?)
+        }
+        Op::Expand(expand) => moved(moving::expand(expand, args.shape(0))?),
+        Op::Tile(tile) => moved(moving::tile(tile, args.shape(0))?),
+        Op::DepthToSpace(op) => moved(moving::depth_space(*op, true, args.shape(0))?),
+        Op::SpaceToDepth(op) => moved(moving::depth_space(*op, false, args.shape(0))?),
+        // The largest of truth values is whether any holds.
+        Op::Reduce(reduce) if matches!(reduce.kind, ReduceKind::Max | ReduceKind::Min) => {
+            moved(shaping::reduce(reduce, args.shape(0))?)
+        }
+        Op::Reduce(reduce) => moved(shaping::reduce(reduce, args.number(0)?)?),
+        Op::ArgExtreme(arg) => Ok(vec![TensorType::i64(moving::arg_extreme(*arg, args.number(0)?)?)]),
+        Op::TopK(top) => moving::top_k(*top, &args),
         Op::Resize(resize) => one(shaping::resize(resize, args.f32(0)?)?),
         Op::Internal(internal) => internal::infer(internal, &args),
     }
@@ -98,6 +132,13 @@ impl Args<'_> {
         self.typed(index, DataType::F32)
     }
 
+    /// Real numbers or integers.
+    fn number(&self, index: usize) -> Result<&Shape, String> {
+        let found = self.inputs[index];
+        require(found.dtype != DataType::Bool, || format!("input {index} has to be numbers, got {found}"))?;
+        Ok(&found.shape)
+    }
+
     fn typed(&self, index: usize, dtype: DataType) -> Result<&Shape, String> {
         let found = self.inputs[index];
         require(found.dtype == dtype, || format!("input {index} has to be {dtype}, got {found}"))?;
@@ -123,7 +164,8 @@ fn input_count(op: &Op) -> std::ops::RangeInclusive<usize> {
         Op::Constant(_) => 0..=0,
         Op::Conv(_) | Op::ConvTranspose(_) | Op::Gemm(_) | Op::SoftmaxCrossEntropyLoss(_) => 2..=3,
         Op::BatchNormalization(_) => 5..=5,
-        Op::MatMul | Op::Binary(_) => 2..=2,
+        Op::MatMul | Op::Binary(_) | Op::Gather { .. } | Op::GatherElements { .. } => 2..=2,
+        Op::Where => 3..=3,
         Op::Concat(_) => 1..=usize::MAX,
         Op::Internal(internal) => internal::input_count(internal),
         _ => 1..=1,
@@ -194,6 +236,19 @@ fn matmul(a: &Shape, b: &Shape) -> Result<Shape, String> {
         dims.push(b[b.rank() - 1].clone());
     }
     Ok(Shape::new(dims))
+}
+
+fn infer_binary(binary: Binary, args: &Args) -> Result<TensorType, String> {
+    let dtype = match binary {
+        Binary::And | Binary::Or | Binary::Xor => DataType::Bool,
+        Binary::Equal => args.inputs[0].dtype,
+        _ => args.number(0).map(|_| args.inputs[0].dtype)?,
+    };
+    let shape = broadcast(args.typed(0, dtype)?, args.typed(1, dtype)?)?;
+    if binary == Binary::PRelu {
+        broadcasts_to(args.shape(1), args.shape(0))?;
+    }
+    Ok(TensorType { dtype: if binary.compares() { DataType::Bool } else { dtype }, shape })
 }
 
 /// NumPy's broadcasting. A symbol meets a number: the number, unless it is 1.

@@ -38,11 +38,11 @@ fn pad_axis(mode: PadMode, pads: [i64; 2], input: &Dim) -> Result<Dim, String> {
 }
 
 pub(super) fn concat(concat: Concat, args: &Args) -> Result<Shape, String> {
-    let first = args.f32(0)?;
+    let first = args.shape(0);
     let axis = normalize_axis(concat.axis, first.rank())?;
     let mut dims = first.to_vec();
     for index in 1..args.len() {
-        let shape = args.f32(index)?;
+        let shape = args.typed(index, args.inputs[0].dtype)?;
         require(shape.rank() == dims.len(), || {
             format!("input {index} is {shape} beside {first}: ranks differ")
         })?;
@@ -209,31 +209,46 @@ pub fn reduce_axes(reduce: &Reduce, rank: usize) -> Result<Vec<usize>, String> {
 }
 
 pub(super) fn reduce(reduce: &Reduce, input: &Shape) -> Result<Shape, String> {
-    let reduced = reduce_axes(reduce, input.rank())?;
-    let keep = |(axis, dim): (usize, &Dim)| match (reduced.contains(&axis), reduce.keepdims) {
+    Ok(reduced(input, &reduce_axes(reduce, input.rank())?, reduce.keepdims))
+}
+
+/// What is left of a shape without some axes.
+pub(super) fn reduced(input: &Shape, axes: &[usize], keepdims: bool) -> Shape {
+    let keep = |(axis, dim): (usize, &Dim)| match (axes.contains(&axis), keepdims) {
         (false, _) => Some(dim.clone()),
         (true, true) => Some(Dim::Fixed(1)),
         (true, false) => None,
     };
-    Ok(input.iter().enumerate().filter_map(keep).collect())
+    input.iter().enumerate().filter_map(keep).collect()
 }
 
 pub(super) fn resize(resize: &Resize, input: &Shape) -> Result<Shape, String> {
     let axes = input.rank().saturating_sub(2);
     let named = match &resize.target {
         ResizeTarget::Scales(scales) => scales.len(),
-        ResizeTarget::Sizes(sizes) => sizes.len(),
+        ResizeTarget::Sizes(sizes) | ResizeTarget::Bounds { sizes, .. } => sizes.len(),
     };
     require(named == axes && (1..=2).contains(&axes), || {
         format!("{named} extents or scales do not fit the spatial axes of {input}")
     })?;
-    let spatial = (0..axes).map(|axis| resize_axis(&resize.target, axis, &input[axis + 2]));
+    let spatial = (0..axes).map(|axis| resize_axis(&resize.target, axis, &input[2..]));
     let dims = spatial.collect::<Result<Vec<_>, _>>()?;
     Ok([input[0].clone(), input[1].clone()].into_iter().chain(dims).collect())
 }
 
-fn resize_axis(target: &ResizeTarget, axis: usize, input: &Dim) -> Result<Dim, String> {
+fn resize_axis(target: &ResizeTarget, axis: usize, spatial: &[Dim]) -> Result<Dim, String> {
+    let input = &spatial[axis];
     match target {
+        ResizeTarget::Bounds { sizes, covers } => {
+            let known: Option<Vec<usize>> = spatial.iter().map(Dim::fixed).collect();
+            let Some(known) = known else {
+                return Ok(Dim::formula(&format!("|{sizes:?} of {}|{axis}", Shape::new(spatial.to_vec()))));
+            };
+            let scale = ResizeTarget::bound_scale(sizes, *covers, &known);
+            let size = ResizeTarget::bounded(known[axis], scale);
+            require(size > 0, || "an extent of 0 would come out".into())?;
+            Ok(Dim::Fixed(size))
+        }
         ResizeTarget::Sizes(sizes) => {
             require(sizes[axis] > 0, || "an extent of 0 was asked for".into())?;
             Ok(Dim::Fixed(sizes[axis]))

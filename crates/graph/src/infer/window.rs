@@ -141,8 +141,7 @@ fn unpooled(conv: &ConvTranspose, axis: usize, input: &Dim) -> Result<Dim, Strin
         .ok_or_else(|| format!("an input of {input} and padding {padding:?} leave no output"))
 }
 
-pub(super) fn pool(window: &Window, ceil_mode: bool, args: &Args) -> Result<Shape, String> {
-    let input = args.f32(0)?;
+pub(super) fn pool(window: &Window, ceil_mode: bool, input: &Shape) -> Result<Shape, String> {
     check(window, input)?;
     for axis in 0..window.axes() {
         let span = span(window, axis).unwrap_or(usize::MAX);

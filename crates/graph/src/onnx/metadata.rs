@@ -96,6 +96,11 @@ pub(super) struct Notes {
 }
 
 impl Notes {
+    /// Whether the file does not say what its parameters are for.
+    pub(super) fn is_silent(&self) -> bool {
+        self.roles.is_empty()
+    }
+
     /// The parameter `name` as it is noted; what is not noted is as in `derived`.
     pub(super) fn parameter(&self, name: &str, derived: &Parameter) -> Parameter {
         let (role, frozen) = self.roles.get(name).copied().unwrap_or((derived.role, derived.frozen));

@@ -1,9 +1,11 @@
 //! Writing and reading ONNX files.
 //!
-//! Files are written at opset 19, the lowest that holds every operator of this crate (`Pad` by wrapping and dilated
-//! `AveragePool` came with it) and so the one that most runtimes read, with IR version 9, which belongs to it. A graph in
-//! which `ceil_mode` leaves out a last window is written at opset 22 with IR version 10: ONNX's shape inference counts such
-//! windows up to opset 21. Opsets 13 to 28 are read; the operators handled here mean the same in all of them.
+//! Files are written at opset 19, the lowest that holds nearly every operator of this crate and so the one that most runtimes
+//! read, with IR version 9, which belongs to it. `Gelu` and extremes of truth values take opset 20; a graph in which `ceil_mode`
+//! leaves out a last window is written at opset 22 with IR version 10: ONNX's shape inference counts such windows up to
+//! opset 21. Opsets 6 to 28 are read, each with the forms and defaults that its operators had. Operators that are sums of
+//! others (normalisations of the sample itself, norms, `Split`, `Sum`, …) are spelled by these on reading; what tails of shapes
+//! compute is computed while the file is read.
 //!
 //! What ONNX hands an operator as a constant input and this crate as an attribute (the shape of `Reshape`, the pads of
 //! `Pad`) is written as an initialiser `NODE.INPUT` and folded back on reading. What a graph has and ONNX has not is kept in
@@ -22,6 +24,7 @@
 //! `ConvTranspose`, `Gemm`, `MatMul` and `BatchNormalization` are weights; mean and variance of the latter are statistics; all
 //! else is constant. Everything is computed in f32: initialisers and inputs in f16, bf16 or f64 become f32, i32 becomes i64.
 
+mod describe;
 mod error;
 mod metadata;
 mod operators;
@@ -32,18 +35,19 @@ mod scan;
 mod tensor;
 mod write;
 
+pub use describe::{Description, describe};
 pub use error::OnnxError;
 
 use crate::{Graph, Parameters, Tensor, files};
 use error::{Refusal, invalid, unsupported};
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 /// The opset that is written, with the one exception above.
 pub const OPSET: i64 = 19;
 /// The newest opset that is read.
 pub const NEWEST_OPSET: i64 = 28;
 /// The oldest opset that is read.
-pub const OLDEST_OPSET: i64 = 13;
+pub const OLDEST_OPSET: i64 = 6;
 
 /// The bytes of a file that holds `graph` and the values of its parameters; values that the graph does not name are left out.
 ///
@@ -64,9 +68,25 @@ pub fn write(graph: &Graph, parameters: &Parameters) -> Result<Vec<u8>, OnnxErro
 /// [`OnnxError::Decode`] if the bytes are no model, [`OnnxError::Invalid`] if the model breaks ONNX's rules,
 /// [`OnnxError::Unsupported`] if it asks for more than this crate knows. Nothing is silently skipped.
 pub fn read(bytes: &[u8]) -> Result<(Graph, Parameters), OnnxError> {
+    read_with(bytes, &ReadOptions::default())
+}
+
+/// What a reader may be told beside the file.
+#[derive(Clone, Debug, Default)]
+pub struct ReadOptions {
+    /// Values of inputs that an operator needs before anything runs, such as the target of a `Reshape` or the weight of a
+    /// `Conv`: the graph has no such input then. Values of other inputs are not looked at.
+    pub inputs: BTreeMap<String, Tensor>,
+}
+
+/// [`read()`], told more than the file says.
+///
+/// # Errors
+/// As [`read()`].
+pub fn read_with(bytes: &[u8], options: &ReadOptions) -> Result<(Graph, Parameters), OnnxError> {
     scan::check(bytes)?;
     let model = prost::Message::decode(bytes).map_err(|error| OnnxError::Decode(error.to_string()))?;
-    read::graph(model)
+    read::graph(model, options)
 }
 
 /// The name and the elements in the bytes of a lone tensor (`TensorProto`), as ONNX's test data and other runtimes' dumps have
@@ -78,9 +98,11 @@ pub fn read_tensor(bytes: &[u8]) -> Result<(String, Tensor), OnnxError> {
     scan::check_tensor(bytes)?;
     let proto: proto::TensorProto =
         prost::Message::decode(bytes).map_err(|error| OnnxError::Decode(error.to_string()))?;
-    let tensor = tensor::read_attribute(&proto);
-    let place = || format!("tensor `{}`", proto.name);
-    tensor.map(|tensor| (proto.name.clone(), tensor)).map_err(|refusal| refusal.at(place()))
+    let name = proto.name.clone();
+    match tensor::read(proto) {
+        Ok(tensor) => Ok((name, tensor)),
+        Err(refusal) => Err(refusal.at(format!("tensor `{name}`"))),
+    }
 }
 
 /// Writes a file. It appears whole or not at all: it is written beside `path` first and then renamed.

@@ -32,7 +32,7 @@ fn little_endian<T: Copy, const SIZE: usize>(data: &[T], bytes: impl Fn(T) -> [u
     raw
 }
 
-/// A tensor of f32 or i64; f16, bf16 and f64 become f32, i32 becomes i64.
+/// A tensor of f32 or i64: f16, bf16 and f64 become f32, other integers i64, truth values 0 and 1.
 pub(super) fn read(proto: TensorProto) -> Result<Tensor, Refusal> {
     let shape = shape(&proto)?;
     refuse_external(&proto)?;
@@ -55,27 +55,55 @@ pub(super) fn read(proto: TensorProto) -> Result<Tensor, Refusal> {
         data_type::INT64 => {
             Tensor::i64(&shape, elements(&raw, proto.int64_data, i64::from_le_bytes, &shape)?)
         }
-        data_type::INT32 => {
-            let data = elements(&raw, proto.int32_data, i32::from_le_bytes, &shape)?;
-            Tensor::i64(&shape, data.into_iter().map(i64::from).collect())
+        data_type::UINT64 => {
+            let data = elements(&raw, proto.uint64_data, u64::from_le_bytes, &shape)?;
+            let fits = data.into_iter().map(i64::try_from).collect::<Result<_, _>>();
+            Tensor::i64(&shape, fits.map_err(|_| Refusal::Unsupported("integers above 2^63".into()))?)
+        }
+        data_type::UINT32 => {
+            let typed = proto.uint64_data.into_iter().map(|value| value as u32).collect();
+            widened(elements(&raw, typed, u32::from_le_bytes, &shape)?, &shape)
+        }
+        data_type::INT32 => widened(elements(&raw, proto.int32_data, i32::from_le_bytes, &shape)?, &shape),
+        data_type::INT16 => narrow(proto.int32_data, &raw, i16::from_le_bytes, |value| value as i16, &shape)?,
+        data_type::UINT16 => {
+            narrow(proto.int32_data, &raw, u16::from_le_bytes, |value| value as u16, &shape)?
+        }
+        data_type::INT8 => narrow(proto.int32_data, &raw, i8::from_le_bytes, |value| value as i8, &shape)?,
+        data_type::UINT8 => narrow(proto.int32_data, &raw, u8::from_le_bytes, |value| value as u8, &shape)?,
+        data_type::BOOL => {
+            let typed = proto.int32_data.into_iter().map(|value| u8::from(value != 0)).collect();
+            widened(elements(&raw, typed, u8::from_le_bytes, &shape)?, &shape)
         }
         code => return unsupported(format!("elements of type {}", type_name(code))),
     };
     tensor.ok_or_else(|| Refusal::Invalid("elements and dims do not fit each other".into()))
 }
 
-/// As [`read`], but booleans become 0 and 1: for inputs that are attributes here.
-pub(super) fn read_attribute(proto: &TensorProto) -> Result<Tensor, Refusal> {
-    if proto.data_type != Some(data_type::BOOL) {
-        return read(proto.clone());
-    }
-    let shape = shape(proto)?;
-    refuse_external(proto)?;
-    let typed = proto.int32_data.iter().map(|&value| value as u8).collect();
-    let raw = proto.raw_data.as_deref().unwrap_or_default();
-    let data = elements(raw, typed, u8::from_le_bytes, &shape)?;
-    Tensor::i64(&shape, data.into_iter().map(i64::from).collect())
-        .ok_or_else(|| Refusal::Invalid("elements and dims do not fit each other".into()))
+fn widened<T: Into<i64>>(data: Vec<T>, shape: &[usize]) -> Option<Tensor> {
+    Tensor::i64(shape, data.into_iter().map(Into::into).collect())
+}
+
+/// Integers that a file lists as `int32_data`.
+fn narrow<T: Into<i64>, const SIZE: usize>(
+    typed: Vec<i32>,
+    raw: &[u8],
+    from: fn([u8; SIZE]) -> T,
+    cut: fn(i32) -> T,
+    shape: &[usize],
+) -> Result<Option<Tensor>, Refusal> {
+    let typed = typed.into_iter().map(cut).collect();
+    Ok(widened(elements(raw, typed, from, shape)?, shape))
+}
+
+/// What a graph calls an element type of a file: all real numbers are f32, all integers i64.
+pub(super) fn element_type(code: i32) -> Result<DataType, Refusal> {
+    Ok(match code {
+        data_type::FLOAT | data_type::FLOAT16 | data_type::BFLOAT16 | data_type::DOUBLE => DataType::F32,
+        data_type::UINT8..=data_type::INT64 | data_type::UINT32 | data_type::UINT64 => DataType::I64,
+        data_type::BOOL => DataType::Bool,
+        code => return unsupported(format!("elements of type {}", type_name(code))),
+    })
 }
 
 fn shape(proto: &TensorProto) -> Result<Vec<usize>, Refusal> {
@@ -142,6 +170,7 @@ pub(super) fn write_value(name: &str, ty: &TensorType) -> ValueInfoProto {
     let elem_type = match ty.dtype {
         DataType::F32 => data_type::FLOAT,
         DataType::I64 => data_type::INT64,
+        DataType::Bool => data_type::BOOL,
     };
     let tensor_type = TensorTypeProto { elem_type, shape: Some(TensorShapeProto { dim: dims.collect() }) };
     ValueInfoProto { name: name.to_owned(), r#type: Some(TypeProto { tensor_type: Some(tensor_type) }) }
@@ -152,11 +181,7 @@ pub(super) fn read_value(proto: &ValueInfoProto) -> Result<TensorType, Refusal> 
     let Some(tensor) = proto.r#type.as_ref().and_then(|ty| ty.tensor_type.as_ref()) else {
         return unsupported("it is no tensor");
     };
-    let dtype = match tensor.elem_type {
-        data_type::FLOAT | data_type::FLOAT16 | data_type::BFLOAT16 | data_type::DOUBLE => DataType::F32,
-        data_type::INT64 | data_type::INT32 => DataType::I64,
-        code => return unsupported(format!("elements of type {}", type_name(code))),
-    };
+    let dtype = element_type(tensor.elem_type)?;
     let Some(shape) = &tensor.shape else { return unsupported("its number of axes is not given") };
     check_rank(shape.dim.len())?;
     let dims = shape.dim.iter().enumerate().map(|(axis, dim)| read_dim(&proto.name, axis, dim));
@@ -204,7 +229,7 @@ fn type_name(code: i32) -> String {
     ];
     let known = usize::try_from(code).ok().and_then(|code| NAMES.get(code));
     let name = known.map_or_else(|| format!("number {code}"), ToString::to_string);
-    format!("{name}, where float and int64 are handled")
+    format!("{name}, where numbers and truth values are handled")
 }
 
 #[cfg(test)]

@@ -229,11 +229,11 @@ fn pads_and_sizes_of_some_axes_are_spread() {
         other => panic!("{other:?}"),
     }
     assert_refused(resize(&[1, 4, 6, 8]), &["batch or channels"]);
-    assert_refused(resize(&[6, 8]), &["one entry per axis"]);
-    let cubic = node("Resize", &["x", "", "", "sizes"], "y").with(text("mode", "cubic"));
+    assert_refused(resize(&[6, 8]), &["2 `sizes` for 4 axes"]);
+    let strange = node("Resize", &["x", "", "", "sizes"], "y").with(text("mode", "spline"));
     assert_refused(
-        op(13, &[1, 2, 3, 4], vec![integers("sizes", &[1, 2, 6, 8])], cubic),
-        &["`cubic`", "nearest, linear"],
+        op(13, &[1, 2, 3, 4], vec![integers("sizes", &[1, 2, 6, 8])], strange),
+        &["`spline`", "nearest, linear"],
     );
 }
 
@@ -257,7 +257,7 @@ fn elements_are_read_in_every_form() {
         let mut tensor =
             TensorProto { name: "w".into(), dims: vec![2], data_type: Some(data_type), ..Default::default() };
         fill(&mut tensor);
-        let (_, values) = open(&model(13, &[2], vec![tensor], vec![node("Identity", &["w"], "y")])).unwrap();
+        let (_, values) = open(&model(13, &[2], vec![tensor], vec![node("Sum", &["w", "w"], "y")])).unwrap();
         values.get("w").unwrap().clone()
     };
     let numbers = Tensor::f32(&[2], vec![1.5, -2.0]).unwrap();
@@ -303,7 +303,7 @@ fn tensors_that_lie_are_refused() {
 fn operators_that_cannot_be_honoured_are_named() {
     let unary = |kind: &str, dims: &[i64]| op(13, dims, vec![], node(kind, &["x"], "y"));
     assert_refused(unary("Loop", &[2]), &["`y` (Loop, opset 13)", "control flow"]);
-    assert_refused(unary("Gelu", &[2]), &["`y` (Gelu, opset 13)", "not handled"]);
+    assert_refused(unary("Hardmax", &[2]), &["`y` (Hardmax, opset 13)", "not handled"]);
     assert_refused(unary("HardSwish", &[2]), &["HardSwish, opset 13"]);
     assert_refused(unary("GlobalMaxPool", &[1, 2, 3, 4, 5]), &["3 spatial axes"]);
     assert_refused(unary("Internal", &[2]), &["not handled"]);
@@ -318,10 +318,6 @@ fn operators_that_cannot_be_honoured_are_named() {
     assert_refused(op(13, &[2], vec![], wrong), &["`axis` is no integer"]);
     let negative = node("MaxPool", &["x"], "y").with(ints("kernel_shape", &[2])).with(ints("pads", &[-1, 0]));
     assert_refused(op(13, &[1, 1, 4], vec![], negative), &["`pads`", "-1"]);
-    let upsampling = node("ConvTranspose", &["x", "w"], "y").with(ints("output_shape", &[8]));
-    assert_refused(op(13, &[1, 1, 4], vec![floats("w", &[1, 1, 2])], upsampling), &["output_shape"]);
-    let noop = node("ReduceSum", &["x"], "y").with(int("noop_with_empty_axes", 1));
-    assert_refused(op(13, &[2], vec![], noop), &["noop_with_empty_axes"]);
 }
 
 #[test]
@@ -342,7 +338,7 @@ fn training_is_refused_and_outputs_nobody_reads_are_dropped() {
         open(&model(13, &[2], vec![], std::iter::once(dropout).chain(reader).collect()))
     };
     assert!(masked(None).is_ok());
-    assert_refused(masked(Some(node("Relu", &["mask"], "z"))), &["`y` (Dropout", "`mask`"]);
+    assert_refused(masked(Some(node("Relu", &["mask"], "z"))), &["`z` (Relu", "bool"]);
 
     let names = ["a", "b", "c", "d"];
     let mut norm = node("BatchNormalization", &["x", "a", "b", "c", "d"], "y");
@@ -390,7 +386,7 @@ fn inputs_are_tensors_of_known_rank() {
         change(input.r#type.as_mut().unwrap().tensor_type.as_mut().unwrap());
         open(&model)
     };
-    assert_refused(with(|t| t.elem_type = 2), &["input `x`", "uint8"]);
+    assert_refused(with(|t| t.elem_type = 8), &["input `x`", "string"]);
     assert_refused(with(|t| t.shape = None), &["input `x`", "number of axes"]);
     assert_refused(with(|t| t.shape.as_mut().unwrap().dim[0].dim_value = Some(-1)), &["axis 0", "-1"]);
     let (graph, _) =
@@ -436,7 +432,7 @@ fn metadata_is_kept_and_damage_in_it_is_refused() {
 fn only_known_opsets_are_read() {
     let relu = |opset| op(opset, &[2], vec![], node("Relu", &["x"], "y"));
     assert!(relu(OLDEST_OPSET).is_ok() && relu(NEWEST_OPSET).is_ok());
-    assert_refused(relu(OLDEST_OPSET - 1), &["opset 12", "13 to 28"]);
+    assert_refused(relu(OLDEST_OPSET - 1), &["opset 5", "6 to 28"]);
     assert_refused(relu(NEWEST_OPSET + 1), &["opset 29"]);
     let mut silent = model(13, &[2], vec![], vec![]);
     silent.opset_import.clear();
@@ -492,5 +488,5 @@ fn formulas_and_ranks_do_not_grow_without_bound() {
     let ranks = op(13, &[1], vec![integers("axes", &axes)], node("Unsqueeze", &["x", "axes"], "y"));
     assert_refused(ranks, &["17 axes"]);
     let shared = op(13, &[1], vec![integers("shape", &[1; 65])], node("Reshape", &["x", "shape"], "y"));
-    assert_refused(shared, &["initialiser `shape`", "65 elements"]);
+    assert_refused(shared, &["`shape`", "more than 64 elements"]);
 }

@@ -9,8 +9,8 @@ use super::{
     tensor,
 };
 use crate::{
-    Dim, Graph, Node, Op, Origin, Parameters, ValueId, infer,
-    op::{AveragePool, MaxPool},
+    DataType, Dim, Graph, Node, Op, Origin, Parameters, ValueId, infer,
+    op::{AveragePool, MaxPool, Unary},
 };
 use std::collections::HashSet;
 
@@ -50,7 +50,15 @@ fn place(node: &Node, opset: i64) -> String {
 
 /// The opset and the IR version that belongs to it.
 fn versions(graph: &Graph) -> (i64, i64) {
-    if graph.nodes().iter().any(|node| leaves_out_a_window(graph, node)) { (22, 10) } else { (OPSET, 9) }
+    let needed = |node: &Node| match &node.op {
+        Op::Unary(Unary::Gelu { .. }) => 20,
+        // Truth values have a largest one since then.
+        Op::Reduce(_) if graph.value(node.inputs[0]).ty.dtype == DataType::Bool => 20,
+        _ if leaves_out_a_window(graph, node) => 22,
+        _ => OPSET,
+    };
+    let opset = graph.nodes().iter().map(needed).max().unwrap_or(OPSET).max(OPSET);
+    (opset, if opset > 20 { 10 } else { 9 })
 }
 
 /// Whether the node pools with `ceil_mode` and a last window, which would start in the padding, is left out. Runtimes have

@@ -1,4 +1,7 @@
-use super::{Activation, AveragePool, Concat, Conv, Lrn, MaxPool, Pad, Resize, SoftmaxCrossEntropyLoss};
+use super::{
+    Activation, AveragePool, Concat, Conv, Lrn, MaxPool, Pad, Reduce, Resize, Slice, SoftmaxCrossEntropyLoss,
+    Tile, Unary,
+};
 
 /// Operators that exist only inside training programs: those that remember something on the way forward, and
 /// gradients that ONNX has no operator for. `x` is an input of the forward operator, `y` its output, `dx` and `dy` the
@@ -50,6 +53,24 @@ pub enum Internal {
     LrnGradient(Lrn),
     /// Inputs: y or x (see [`Activation::gradient_reads_output`]), dy.
     ActivationGradient(Activation),
+    /// Inputs: x, dy.
+    UnaryGradient(Unary),
+    /// Inputs: x, dy, of a maximum, minimum or product.
+    FoldGradient(Reduce),
+    /// Inputs: dy, like x. Each dy goes where it came from; 0 elsewhere.
+    SliceGradient(Slice),
+    /// Inputs: dy, indices, like x. Each dy is added where it came from.
+    GatherGradient {
+        /// The axis of the forward operator.
+        axis: i64,
+    },
+    /// Inputs: dy, indices, like x. Each dy is added where it came from. Also the gradient of `TopK`'s values.
+    GatherElementsGradient {
+        /// The axis of the forward operator.
+        axis: i64,
+    },
+    /// Inputs: dy, like x. The sum over the repetitions.
+    TileGradient(Tile),
     /// Inputs: y, dy. `dx = y·(dy − Σ dy·y)`, the sum along the axis.
     SoftmaxGradient {
         /// The axis of the forward operator.
@@ -99,6 +120,12 @@ impl Internal {
             Internal::ConvWeightGradient(_) => "ConvWeightGradient",
             Internal::LrnGradient(_) => "LrnGradient",
             Internal::ActivationGradient(_) => "ActivationGradient",
+            Internal::UnaryGradient(_) => "UnaryGradient",
+            Internal::FoldGradient(_) => "FoldGradient",
+            Internal::SliceGradient(_) => "SliceGradient",
+            Internal::GatherGradient { .. } => "GatherGradient",
+            Internal::GatherElementsGradient { .. } => "GatherElementsGradient",
+            Internal::TileGradient(_) => "TileGradient",
             Internal::SoftmaxGradient { .. } => "SoftmaxGradient",
             Internal::LogSoftmaxGradient { .. } => "LogSoftmaxGradient",
             Internal::SoftmaxCrossEntropyGradient(_) => "SoftmaxCrossEntropyGradient",
@@ -115,12 +142,16 @@ impl Internal {
     pub(super) fn reads_shape_only(&self, index: usize) -> bool {
         match self {
             Internal::MaxPoolGradient(_)
+            | Internal::GatherGradient { .. }
+            | Internal::GatherElementsGradient { .. }
             | Internal::ConvInputGradient(_)
             | Internal::ConvWeightGradient(_) => index == 2,
             Internal::ConcatGradient(_) => index >= 1,
             Internal::AveragePoolGradient(_)
             | Internal::PadGradient(_)
             | Internal::ResizeGradient(_)
+            | Internal::SliceGradient(_)
+            | Internal::TileGradient(_)
             | Internal::SumTo
             | Internal::ExpandLike { .. }
             | Internal::ReshapeLike => index == 1,

@@ -1,39 +1,32 @@
-//! Operators, one struct each, named and behaving as in ONNX (opset 21 and older).
+//! Operators, one struct each, named and behaving as in ONNX (any opset).
 //!
 //! What ONNX hands in as small constant tensors (the shape of `Reshape`, the pads of `Pad`, the axes of `Unsqueeze`, …)
 //! is an attribute here; reader and writer translate. Spatial axes are one or two.
 
 mod activation;
+mod binary;
 mod internal;
 mod loss;
+mod moving;
 mod norm;
 mod shaping;
+mod unary;
 mod window;
 
 pub use activation::Activation;
+pub use binary::Binary;
 pub use internal::Internal;
 pub use loss::{Reduction, SoftmaxCrossEntropyLoss, Target};
+pub use moving::{ArgExtreme, DepthOrder, DepthSpace, Expand, Slice, Tile, TopK};
 pub use norm::{BatchNormalization, Dropout, Lrn};
 pub use shaping::{
     Concat, CoordinateMode, Flatten, NearestMode, Pad, PadMode, Reduce, ReduceKind, Reshape, Resize,
     ResizeMode, ResizeTarget, Squeeze, Transpose, Unsqueeze,
 };
+pub use unary::Unary;
 pub use window::{AveragePool, Conv, ConvTranspose, MaxPool, Window};
 
-use crate::Tensor;
-
-/// Arithmetic on two tensors with NumPy's broadcasting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Binary {
-    /// a + b
-    Add,
-    /// a − b
-    Sub,
-    /// a · b
-    Mul,
-    /// a / b
-    Div,
-}
+use crate::{DataType, Tensor};
 
 /// General matrix product, ONNX `Gemm`: `alpha · op(A) · op(B) + beta · C`, `op` transposing where asked.
 ///
@@ -81,10 +74,16 @@ pub enum Op {
     Gemm(Gemm),
     /// Matrix product with NumPy's `matmul` semantics.
     MatMul,
-    /// Arithmetic with broadcasting.
+    /// A function of two numbers, with broadcasting.
     Binary(Binary),
-    /// A function applied to every element.
+    /// A function applied to every element, which convolutions take into their own loops.
     Activation(Activation),
+    /// Any other function applied to every element.
+    Unary(Unary),
+    /// Takes from a where a condition holds, from b elsewhere, with broadcasting. Inputs: condition, a, b.
+    Where,
+    /// Elements of another type. Real numbers become integers by truncation, truth values by being other than 0.
+    Cast(DataType),
     /// Softmax along one axis (negative counts from the end).
     Softmax {
         /// Default −1.
@@ -113,8 +112,32 @@ pub enum Op {
     Identity,
     /// A value that is part of the structure. No inputs.
     Constant(Tensor),
-    /// Mean or sum over axes.
+    /// Runs of places along some axes.
+    Slice(Slice),
+    /// Places along one axis, by index. Inputs: x, indices (i64; negative counts from the end).
+    Gather {
+        /// Default 0; negative counts from the end.
+        axis: i64,
+    },
+    /// For every element of the indices, the element of x whose place along one axis they name. Inputs: x, indices (i64).
+    GatherElements {
+        /// Default 0; negative counts from the end.
+        axis: i64,
+    },
+    /// Repeats along axes of extent 1.
+    Expand(Expand),
+    /// Repeats as a whole.
+    Tile(Tile),
+    /// Channels spread over blocks of pixels.
+    DepthToSpace(DepthSpace),
+    /// Blocks of pixels gathered in channels.
+    SpaceToDepth(DepthSpace),
+    /// A number made of those along some axes.
     Reduce(Reduce),
+    /// The place of the largest or smallest along an axis.
+    ArgExtreme(ArgExtreme),
+    /// The largest or smallest along an axis.
+    TopK(TopK),
     /// Resampling of the spatial axes.
     Resize(Resize),
     /// Softmax and cross-entropy in one.
@@ -138,11 +161,11 @@ impl Op {
             Op::Lrn(_) => "LRN",
             Op::Gemm(_) => "Gemm",
             Op::MatMul => "MatMul",
-            Op::Binary(Binary::Add) => "Add",
-            Op::Binary(Binary::Sub) => "Sub",
-            Op::Binary(Binary::Mul) => "Mul",
-            Op::Binary(Binary::Div) => "Div",
+            Op::Binary(binary) => binary.name(),
             Op::Activation(activation) => activation.name(),
+            Op::Unary(unary) => unary.name(),
+            Op::Where => "Where",
+            Op::Cast(_) => "Cast",
             Op::Softmax { .. } => "Softmax",
             Op::LogSoftmax { .. } => "LogSoftmax",
             Op::Dropout(_) => "Dropout",
@@ -154,7 +177,17 @@ impl Op {
             Op::Unsqueeze(_) => "Unsqueeze",
             Op::Identity => "Identity",
             Op::Constant(_) => "Constant",
+            Op::Slice(_) => "Slice",
+            Op::Gather { .. } => "Gather",
+            Op::GatherElements { .. } => "GatherElements",
+            Op::Expand(_) => "Expand",
+            Op::Tile(_) => "Tile",
+            Op::DepthToSpace(_) => "DepthToSpace",
+            Op::SpaceToDepth(_) => "SpaceToDepth",
             Op::Reduce(reduce) => reduce.kind.name(),
+            Op::ArgExtreme(arg) if arg.largest => "ArgMax",
+            Op::ArgExtreme(_) => "ArgMin",
+            Op::TopK(_) => "TopK",
             Op::Resize(_) => "Resize",
             Op::SoftmaxCrossEntropyLoss(_) => "SoftmaxCrossEntropyLoss",
             Op::Internal(internal) => internal.name(),

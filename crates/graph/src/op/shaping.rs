@@ -73,6 +73,12 @@ pub enum ReduceKind {
     Mean,
     /// The sum.
     Sum,
+    /// The largest; its gradient goes to the first one in row-major order.
+    Max,
+    /// The smallest; its gradient goes to the first one in row-major order.
+    Min,
+    /// The product.
+    Prod,
 }
 
 impl ReduceKind {
@@ -81,11 +87,14 @@ impl ReduceKind {
         match self {
             ReduceKind::Mean => "ReduceMean",
             ReduceKind::Sum => "ReduceSum",
+            ReduceKind::Max => "ReduceMax",
+            ReduceKind::Min => "ReduceMin",
+            ReduceKind::Prod => "ReduceProd",
         }
     }
 }
 
-/// ONNX `ReduceMean` and `ReduceSum`.
+/// ONNX `ReduceMean`, `ReduceSum`, `ReduceMax`, `ReduceMin` and `ReduceProd`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reduce {
     /// What is computed.
@@ -97,12 +106,24 @@ pub struct Reduce {
 }
 
 /// How `Resize` interpolates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ResizeMode {
     /// The nearest element.
     Nearest(NearestMode),
     /// Linear per axis.
-    Linear,
+    Linear {
+        /// Where the picture shrinks, average over all that an element covers; default false.
+        antialias: bool,
+    },
+    /// Cubic per axis (Keys 1981).
+    Cubic {
+        /// The kernel's parameter a, default −0.75.
+        coefficient: f32,
+        /// Where the picture shrinks, average over all that an element covers; default false.
+        antialias: bool,
+        /// Taps beyond the picture weigh nothing instead of repeating its edge; default false.
+        exclude_outside: bool,
+    },
 }
 
 /// Which element is nearest to a coordinate.
@@ -119,16 +140,27 @@ pub enum NearestMode {
 }
 
 /// How an output coordinate maps to an input coordinate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum CoordinateMode {
     /// Pixel centres: `(x + ½)/scale − ½`; ONNX's default.
     HalfPixel,
+    /// As `HalfPixel`, the whole shifted so that it stays centred where the scale does not fit the size.
+    HalfPixelSymmetric,
     /// As `HalfPixel`, but 0 where the output has one element.
     PytorchHalfPixel,
     /// Ends meet ends: `x(in − 1)/(out − 1)`.
     AlignCorners,
     /// `x/scale`.
     Asymmetric,
+    /// `(x + ½)/scale` (opsets 11 and 12).
+    TfHalfPixelForNn,
+    /// The region of interest stretched over the output; what lies beyond the picture has a value of its own.
+    TfCropAndResize {
+        /// Starts of all spatial axes, then their ends, in parts of the picture.
+        roi: Vec<f32>,
+        /// The value beyond the picture, default 0.
+        extrapolation: f32,
+    },
 }
 
 /// What size `Resize` makes.
@@ -138,6 +170,27 @@ pub enum ResizeTarget {
     Scales(Vec<f32>),
     /// An extent per spatial axis; the scale is out/in.
     Sizes(Vec<usize>),
+    /// An extent per spatial axis that bounds it: one scale for all of them; output `⌊in · scale + ½⌋`.
+    Bounds {
+        /// The extents.
+        sizes: Vec<usize>,
+        /// No extent is smaller than asked for, instead of none larger.
+        covers: bool,
+    },
+}
+
+impl ResizeTarget {
+    /// The scale of [`Bounds`](Self::Bounds) for an input of these spatial extents: the smallest that one of them asks for, or
+    /// the largest.
+    pub fn bound_scale(sizes: &[usize], covers: bool, input: &[usize]) -> f64 {
+        let scales = sizes.iter().zip(input).map(|(&size, &input)| size as f64 / input.max(1) as f64);
+        if covers { scales.fold(0.0, f64::max) } else { scales.fold(f64::INFINITY, f64::min) }
+    }
+
+    /// The extent that a scale of [`Bounds`](Self::Bounds) makes.
+    pub fn bounded(input: usize, scale: f64) -> usize {
+        (input as f64 * scale + 0.5).floor() as usize
+    }
 }
 
 /// ONNX `Resize` of the spatial axes.

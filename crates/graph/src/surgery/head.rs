@@ -1,6 +1,6 @@
 use super::Rewrite;
 use crate::{
-    Graph, GraphError, Initialiser, Node, Op, Parameter, Role, Shape, TensorType, ValueId,
+    Dim, Graph, GraphError, Initialiser, Node, Op, Parameter, Role, Shape, TensorType, ValueId,
     op::{Binary, Reshape},
 };
 
@@ -29,11 +29,34 @@ pub fn replace_head(graph: &Graph, classes: usize) -> Result<Graph, GraphError> 
     rewrite.finish(graph.outputs())
 }
 
+/// What the last layer of a classifier is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastLayer {
+    /// The name of its weight.
+    pub weight: String,
+    /// `Gemm`, `MatMul` or `Conv`.
+    pub op: &'static str,
+    /// How many numbers it reads for each class.
+    pub features: usize,
+    /// How many classes it tells apart.
+    pub classes: usize,
+}
+
+/// The layer that [`replace_head`] would replace.
+///
+/// # Errors
+/// [`GraphError::Surgery`] if there is none.
+pub fn last_layer(graph: &Graph) -> Result<LastLayer, GraphError> {
+    let Head { weight, op, classes, fan_in, .. } = Head::find(graph)?;
+    Ok(LastLayer { weight: graph.value(weight).name.clone(), op, features: fan_in, classes })
+}
+
 /// The last layer of a classifier.
 struct Head {
     /// Its weight and, where they are parameters, its biases.
     parameters: Vec<ValueId>,
     weight: ValueId,
+    op: &'static str,
     /// Which axis of the weight counts the classes.
     class_axis: usize,
     classes: usize,
@@ -49,10 +72,11 @@ impl Head {
         let mut at = logits.ok_or_else(|| GraphError::Surgery("the graph puts nothing out".to_owned()))?;
         let (mut behind, mut parameters) = (Vec::new(), Vec::new());
         while let Some(node) = graph.producer(at) {
-            if let Some((class_axis, classes, fan_in)) = last_layer(graph, node) {
+            if let Some((class_axis, classes, fan_in)) = weighted(graph, node) {
                 let (weight, others) = (node.inputs[1], node.inputs[1..].iter().copied());
                 parameters.extend(others.filter(|&id| is_parameter(graph, id)));
-                return Ok(Self { parameters, weight, class_axis, classes, fan_in, behind });
+                let op = node.op.name();
+                return Ok(Self { parameters, weight, op, class_axis, classes, fan_in, behind });
             }
             behind.push(at);
             at = match &node.op {
@@ -77,15 +101,15 @@ impl Head {
         classes: usize,
     ) -> Result<(), GraphError> {
         let value = graph.value(id);
-        let axis = if id == self.weight { self.class_axis } else { value.ty.shape.rank().saturating_sub(1) };
+        let counts = |dim: &Dim| *dim == self.classes.into();
+        let axis = match value.ty.shape.iter().rposition(counts) {
+            _ if id == self.weight => Some(self.class_axis),
+            // The biases of a convolution that are added by a node of their own are [C, 1, 1].
+            axis => axis,
+        };
         let old = value.ty.shape.iter().enumerate();
-        let shape: Shape = old
-            .map(
-                |(at, dim)| {
-                    if at == axis && *dim == self.classes.into() { classes.into() } else { dim.clone() }
-                },
-            )
-            .collect();
+        let shape: Shape =
+            old.map(|(at, dim)| if Some(at) == axis { classes.into() } else { dim.clone() }).collect();
         let bound = (self.fan_in.max(1) as f64).sqrt().recip() as f32;
         let initialiser = Initialiser::Uniform { bound };
         let fresh = Parameter { role: Role::Weight, initialiser, frozen: false };
@@ -109,7 +133,7 @@ impl Head {
 
 /// If the node can be a last layer (its weight is a parameter, and a convolution's kernel has one tap): which
 /// axis of the weight counts the classes, how many there are, and its fan_in.
-fn last_layer(graph: &Graph, node: &Node) -> Option<(usize, usize, usize)> {
+fn weighted(graph: &Graph, node: &Node) -> Option<(usize, usize, usize)> {
     let weight = *node.inputs.get(1).filter(|&&id| is_parameter(graph, id))?;
     let sizes = graph.shape(weight).sizes()?;
     let axis = match &node.op {
@@ -145,10 +169,23 @@ fn keeps_classes(op: &Op) -> bool {
     )
 }
 
+/// A value as an error tells it: `w [10×3×3×3]`.
+fn described(graph: &Graph, id: ValueId) -> String {
+    let value = graph.value(id);
+    format!("{} [{}]", value.name, value.ty.shape)
+}
+
 fn not_found(graph: &Graph, at: ValueId) -> GraphError {
-    let name = &graph.value(at).name;
+    let value = graph.value(at);
+    let found = match graph.producer(at) {
+        Some(node) => {
+            let inputs: Vec<String> = node.inputs.iter().map(|&id| described(graph, id)).collect();
+            format!("`{}`, made by `{}` ({}) of {}", value.name, node.name, node.op.name(), inputs.join(", "))
+        }
+        None => format!("`{}`, which no node makes", value.name),
+    };
     GraphError::Surgery(format!(
         "no head to replace: looked from the logits for a Gemm, a MatMul or a 1×1 Conv whose weight is a \
-         parameter, and got no further than `{name}`"
+         parameter, and got no further than {found}"
     ))
 }

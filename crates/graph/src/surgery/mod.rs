@@ -1,12 +1,20 @@
 //! Changes to graphs. Every function returns a new graph that is as sound as the old one; values keep their
 //! names.
 
+mod batch;
+mod channels;
+mod classifier;
 mod freeze;
 mod head;
+mod own;
 mod rewrite;
 
+pub use batch::free_batch;
+pub use channels::{channels_first, join_transposes};
+pub use classifier::classifier;
 pub use freeze::{freeze, freeze_up_to, unfreeze};
-pub use head::replace_head;
+pub use head::{LastLayer, last_layer, replace_head};
+pub use own::own_parameters;
 pub use rewrite::{Rewrite, map_nodes};
 
 use crate::{Graph, GraphError, Node, ValueId};

@@ -118,7 +118,11 @@ fn without_a_head_the_error_says_what_was_looked_for() {
     let network = Builder::new();
     network.image(3, [8, 8]).name("conv").conv(10, 3).global_average_pool().flatten().classify();
     let error = replace_head(&network.finish().unwrap(), 4).unwrap_err().to_string();
-    assert!(error.contains("1×1 Conv") && error.contains("`conv`"), "{error}");
+    assert!(
+        error.contains("1×1 Conv")
+            && error.contains("`conv` (Conv) of image [N×3×8×8], conv.weight [10×3×3×3]"),
+        "{error}"
+    );
     assert!(replace_head(&classifier(), 0).is_err());
 }
 
@@ -176,4 +180,24 @@ fn a_graph_is_joined_behind_another() {
     assert!(append(&first, &first).unwrap_err().to_string().contains("does not fit the input `image`"));
     let wide = append(&whole, &second).unwrap_err().to_string();
     assert!(wide.contains("`small` (f32 N×2×4×4) does not fit the input `maps`"), "{wide}");
+}
+
+#[test]
+fn biases_of_a_head_may_be_added_to_its_maps() {
+    let mut graph = Graph::new();
+    let mut add = |name: &str, sizes: &[usize]| {
+        let fresh =
+            crate::Parameter { role: Role::Weight, initialiser: Initialiser::Constant(0.0), frozen: false };
+        graph.add_parameter(name, crate::TensorType::f32(crate::Shape::fixed(sizes)), fresh).unwrap()
+    };
+    let (weight, bias) = (add("w", &[10, 4, 1, 1]), add("b", &[10, 1, 1]));
+    let maps = crate::Shape::new(["N".into(), 4.into(), 3.into(), 3.into()]);
+    let x = graph.add_input("x", crate::DataType::F32, maps).unwrap();
+    let conv = crate::op::Conv { window: crate::op::Window::new(&[1, 1]), group: 1 };
+    let maps = graph.add_node("maps", Op::Conv(conv), &[x, weight]).unwrap()[0];
+    let sum = graph.add_node("sum", Op::Binary(crate::op::Binary::Add), &[maps, bias]).unwrap()[0];
+    let mean = graph.add_node("mean", Op::GlobalAveragePool, &[sum]).unwrap()[0];
+    graph.set_outputs(&[mean]);
+    let graph = replace_head(&graph, 5).unwrap();
+    assert_eq!((shape(&graph, "b"), shape(&graph, "mean")), ("5×1×1".into(), "N×5×1×1".into()));
 }

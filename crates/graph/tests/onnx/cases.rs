@@ -3,6 +3,9 @@
 // Helpers of tests: a panic there is the report.
 #![allow(clippy::unwrap_used)]
 
+#[path = "more.rs"]
+mod more;
+
 use svertka_graph::{
     DataType, Dim, Graph, Initialiser, Op, Parameter, Parameters, Role, Shape, Tensor, TensorType, ValueId,
     op::*,
@@ -117,12 +120,13 @@ pub(crate) fn all() -> Vec<Case> {
     cases.extend(of_matrices());
     cases.extend(of_several_inputs());
     cases.extend(losses());
+    cases.extend(more::all());
     cases.extend([lenet(), resnet18()]);
     cases
 }
 
 /// An operator on one picture `[N, …]`.
-fn unary(name: &str, op: Op, dims: &[usize]) -> Case {
+pub(crate) fn unary(name: &str, op: Op, dims: &[usize]) -> Case {
     let mut maker = Maker::new();
     let x = maker.batch("x", dims);
     let y = maker.node("y", op, &[x]);
@@ -139,7 +143,11 @@ fn of_one_input() -> Vec<Case> {
     cases.push(unary("max_pool_1d", Op::MaxPool(MaxPool { window: line, ceil_mode: false }), &[2, 9]));
     cases.push(unary("global_average_pool_1d", Op::GlobalAveragePool, &[2, 7]));
     let target = ResizeTarget::Scales(vec![2.5]);
-    let resize = Resize { mode: ResizeMode::Linear, coordinates: CoordinateMode::HalfPixel, target };
+    let resize = Resize {
+        mode: ResizeMode::Linear { antialias: false },
+        coordinates: CoordinateMode::HalfPixel,
+        target,
+    };
     cases.push(unary("resize_1d", Op::Resize(resize), &[2, 7]));
     let mut maker = Maker::new();
     let x = maker.input("x", &[1, 3, 1, 5]);
@@ -235,10 +243,10 @@ fn resizes() -> Vec<(&'static str, Op)> {
         ("resize_nearest_floor", resize(Nearest(RoundPreferFloor), HalfPixel, scales([0.6, 1.5]))),
         ("resize_nearest_up", resize(Nearest(RoundPreferCeil), AlignCorners, sizes([7, 3]))),
         ("resize_nearest_ceil", resize(Nearest(Ceil), Asymmetric, sizes([8, 9]))),
-        ("resize_linear", resize(Linear, HalfPixel, scales([2.0, 2.0]))),
-        ("resize_linear_align", resize(Linear, AlignCorners, sizes([9, 7]))),
-        ("resize_linear_pytorch", resize(Linear, PytorchHalfPixel, sizes([1, 8]))),
-        ("resize_linear_down", resize(Linear, HalfPixel, scales([0.5, 0.8]))),
+        ("resize_linear", resize(Linear { antialias: false }, HalfPixel, scales([2.0, 2.0]))),
+        ("resize_linear_align", resize(Linear { antialias: false }, AlignCorners, sizes([9, 7]))),
+        ("resize_linear_pytorch", resize(Linear { antialias: false }, PytorchHalfPixel, sizes([1, 8]))),
+        ("resize_linear_down", resize(Linear { antialias: false }, HalfPixel, scales([0.5, 0.8]))),
     ]
 }
 

@@ -52,10 +52,12 @@ fn the_cases_hold_every_operator() {
     let cases = cases::all();
     let nodes = cases.iter().flat_map(|case| case.graph.nodes());
     let names: HashSet<&str> = nodes.map(|node| node.op.name()).collect();
-    let wanted = "Add AveragePool BatchNormalization Clip Concat Constant Conv ConvTranspose Div Dropout Flatten Gemm \
-        GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish Identity LRN LeakyRelu LogSoftmax MatMul MaxPool Mul Pad \
-        ReduceMean ReduceSum Relu Reshape Resize Sigmoid Softmax SoftmaxCrossEntropyLoss Squeeze Sub Tanh Transpose \
-        Unsqueeze";
+    let wanted = "Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast Ceil Clip Concat Constant Conv ConvTranspose \
+        DepthToSpace Div Dropout Elu Equal Erf Exp Expand Flatten Floor Gather GatherElements Gelu Gemm GlobalAveragePool \
+        GlobalMaxPool Greater GreaterOrEqual HardSigmoid HardSwish Identity LRN LeakyRelu Less LessOrEqual Log LogSoftmax \
+        MatMul Max MaxPool Min Mish Mul Neg Not Or PRelu Pad Pow Reciprocal ReduceMax ReduceMean ReduceMin ReduceProd \
+        ReduceSum Relu Reshape Resize Round Selu Sigmoid Sign Slice Softmax SoftmaxCrossEntropyLoss Softplus Softsign \
+        SpaceToDepth Sqrt Squeeze Sub Tanh Tile TopK Transpose Unsqueeze Where Xor";
     assert_eq!(names, wanted.split_whitespace().collect());
 }
 

@@ -4,7 +4,7 @@ use crate::problem::ProblemError;
 use crate::simd::{Kernel, Lanes};
 use crate::vector::{CHUNK, Map, load, map_in_place, store};
 
-/// An operation on two numbers.
+/// An operation on two numbers. Truth values are 0 and 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BinaryOp {
     /// `a + b`.
@@ -15,16 +15,66 @@ pub enum BinaryOp {
     Mul,
     /// `a / b`.
     Div,
+    /// `a / b` of whole numbers, cut off toward 0; 0 where `b` is 0.
+    Quotient,
+    /// `a` to the power `b`.
+    Pow,
+    /// The smaller one; NaN if either is.
+    Min,
+    /// The larger one; NaN if either is.
+    Max,
+    /// `a` where it is not negative, else `a b`.
+    Rectify,
+    /// Whether `a = b`.
+    Equal,
+    /// Whether `a > b`.
+    Greater,
+    /// Whether `a < b`.
+    Less,
+    /// Whether `a >= b`.
+    GreaterOrEqual,
+    /// Whether `a <= b`.
+    LessOrEqual,
+    /// Whether both are true.
+    And,
+    /// Whether at least one is true.
+    Or,
+    /// Whether one is true and the other is not.
+    Xor,
 }
 
 impl BinaryOp {
-    #[inline(always)]
-    fn apply<L: Lanes>(self, lanes: L, a: L::Vector, b: L::Vector) -> L::Vector {
+    /// `a op b` of two numbers.
+    pub fn apply(self, a: f32, b: f32) -> f32 {
+        let truth = |holds: bool| f32::from(u8::from(holds));
         match self {
-            Self::Add => lanes.add(a, b),
-            Self::Sub => lanes.sub(a, b),
-            Self::Mul => lanes.mul(a, b),
-            Self::Div => lanes.div(a, b),
+            Self::Add => a + b,
+            Self::Sub => a - b,
+            Self::Mul => a * b,
+            Self::Div => a / b,
+            Self::Quotient if b == 0.0 => 0.0,
+            // Adding 0 makes a positive one of a negative 0.
+            Self::Quotient => (a / b).trunc() + 0.0,
+            Self::Pow => a.powf(b),
+            Self::Min if a.is_nan() || b.is_nan() => f32::NAN,
+            Self::Min => a.min(b),
+            Self::Max if a.is_nan() || b.is_nan() => f32::NAN,
+            Self::Max => a.max(b),
+            Self::Rectify => {
+                if a < 0.0 {
+                    a * b
+                } else {
+                    a
+                }
+            }
+            Self::Equal => truth(a == b),
+            Self::Greater => truth(a > b),
+            Self::Less => truth(a < b),
+            Self::GreaterOrEqual => truth(a >= b),
+            Self::LessOrEqual => truth(a <= b),
+            Self::And => truth(a != 0.0 && b != 0.0),
+            Self::Or => truth(a != 0.0 || b != 0.0),
+            Self::Xor => truth((a != 0.0) != (b != 0.0)),
         }
     }
 
@@ -33,14 +83,45 @@ impl BinaryOp {
     /// # Panics
     /// If the lengths differ.
     pub fn apply_in_place(self, machine: &Machine, a: &mut [f32], b: &[f32]) {
-        map_in_place(machine, a, [b], self);
+        if let Some(op) = self.in_registers() {
+            return map_in_place(machine, a, [b], op);
+        }
+        assert_eq!(a.len(), b.len(), "both inputs have one length");
+        machine.threads.run_chunks(a, CHUNK, |index, a| {
+            let b = &b[index * CHUNK..index * CHUNK + a.len()];
+            a.iter_mut().zip(b).for_each(|(a, b)| *a = self.apply(*a, *b));
+        });
+    }
+
+    fn in_registers(self) -> Option<InRegisters> {
+        Some(match self {
+            Self::Add => InRegisters::Add,
+            Self::Sub => InRegisters::Sub,
+            Self::Mul => InRegisters::Mul,
+            Self::Div => InRegisters::Div,
+            _ => return None,
+        })
     }
 }
 
-impl Map<1> for BinaryOp {
+/// The operations that stand in training's hot loops.
+#[derive(Clone, Copy)]
+enum InRegisters {
+    Add,
+    Sub,
+    Mul,
+    Div,
+}
+
+impl Map<1> for InRegisters {
     #[inline(always)]
     fn apply<L: Lanes>(self, lanes: L, a: L::Vector, [b]: [L::Vector; 1]) -> L::Vector {
-        BinaryOp::apply(self, lanes, a, b)
+        match self {
+            Self::Add => lanes.add(a, b),
+            Self::Sub => lanes.sub(a, b),
+            Self::Mul => lanes.mul(a, b),
+            Self::Div => lanes.div(a, b),
+        }
     }
 }
 
@@ -88,15 +169,29 @@ impl Binary {
     /// If a slice is too short.
     pub fn apply_into(&self, machine: &Machine, rows: usize, a: &[f32], b: &[f32], y: &mut [f32]) {
         let nest = &self.nest.with_rows(self.batch, rows);
-        machine.threads.run_chunks(&mut y[..nest.len()], CHUNK, |index, y| {
-            machine.isa.run(Runs { op: self.op, nest, first: index * CHUNK, a, b, y });
+        let op = self.op.in_registers();
+        machine.threads.run_chunks(&mut y[..nest.len()], CHUNK, |index, y| match op {
+            Some(op) => machine.isa.run(Runs { op, nest, first: index * CHUNK, a, b, y }),
+            None => self.one_by_one(nest, index * CHUNK, a, b, y),
         });
+    }
+
+    /// The steps of the nest from `first` on, as many as `y` is long.
+    fn one_by_one(&self, nest: &Nest<2>, first: usize, a: &[f32], b: &[f32], y: &mut [f32]) {
+        let [a_stride, b_stride] = nest.inner_strides();
+        for (start, len) in nest.runs(first..first + y.len()) {
+            let [mut i, mut j] = nest.offsets(start);
+            for y in &mut y[start - first..start - first + len] {
+                *y = self.op.apply(a[i as usize], b[j as usize]);
+                (i, j) = (i + a_stride, j + b_stride);
+            }
+        }
     }
 }
 
 /// The steps of a nest from `first` on, as many as `y` is long.
 struct Runs<'a> {
-    op: BinaryOp,
+    op: InRegisters,
     nest: &'a Nest<2>,
     first: usize,
     a: &'a [f32],
@@ -125,7 +220,7 @@ impl Kernel for Runs<'_> {
                 unsafe {
                     let a = if repeats[0] { lanes.splat(*a) } else { load(lanes, a.add(at), count) };
                     let b = if repeats[1] { lanes.splat(*b) } else { load(lanes, b.add(at), count) };
-                    store(lanes, y.as_mut_ptr().add(at), self.op.apply(lanes, a, b), count);
+                    store(lanes, y.as_mut_ptr().add(at), self.op.apply(lanes, a, [b]), count);
                 }
             }
         }

@@ -4,8 +4,10 @@ use crate::problem::ProblemError;
 use crate::vector::CHUNK;
 use crate::{Machine, SharedMut};
 
-/// A copy whose output is row-major and whose input is read with any strides: transposing, slicing,
-/// expanding.
+/// A copy whose output is row-major and whose input is read with any strides: transposing, slicing, expanding.
+///
+/// A transposition of split axes is ONNX's DepthToSpace and SpaceToDepth; an expansion of `[1, size]` to
+/// `[repeats, size]` for every axis is its Tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gather {
     /// Over the output's axes; the stride is the input's.
@@ -64,6 +66,7 @@ impl Gather {
             return Err(ProblemError::Slice { axis });
         }
         let start = (0..shape.len()).map(|axis| starts[axis] * strides[axis] as usize).sum();
+        let start = if sizes.contains(&0) { 0 } else { start };
         Self::new(shape, start, (0..shape.len()).map(|axis| (sizes[axis], strides[axis] * steps[axis])))
     }
 

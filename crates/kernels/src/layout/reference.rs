@@ -127,3 +127,66 @@ pub fn split<T: Copy>(outer: usize, inner: usize, sizes: &[usize], x: &[T]) -> V
     };
     sizes.iter().enumerate().map(part).collect()
 }
+
+/// The position that an index names; negative ones count from the end.
+fn position(index: i64, size: usize) -> usize {
+    (if index < 0 { index + size as i64 } else { index }) as usize
+}
+
+/// Positions `indices` of the middle axis of x `[outer, size, inner]`.
+pub fn take<T: Copy>(outer: usize, size: usize, inner: usize, indices: &[i64], x: &[T]) -> Vec<T> {
+    take_sources(outer, size, inner, indices).into_iter().map(|source| x[source]).collect()
+}
+
+/// The gradient of [`take`] with respect to x.
+pub fn take_gradient(outer: usize, size: usize, inner: usize, indices: &[i64], dy: &[f64]) -> Vec<f64> {
+    let mut dx = vec![0.0; outer * size * inner];
+    take_sources(outer, size, inner, indices).into_iter().zip(dy).for_each(|(source, dy)| dx[source] += dy);
+    dx
+}
+
+fn take_sources(outer: usize, size: usize, inner: usize, indices: &[i64]) -> Vec<usize> {
+    let shape = [outer, indices.len(), inner];
+    let source = |index| {
+        let places = unravel(&shape, index);
+        ravel(&[outer, size, inner], &[places[0], position(indices[places[1]], size), places[2]])
+    };
+    (0..len(&shape)).map(source).collect()
+}
+
+/// `y[i, j, k] = x[i, indices[i, j, k], k]` for `axis = 1` of three; x is `[shape]`, indices and y are `[taken]`.
+pub fn take_elements<T: Copy>(
+    shape: &[usize],
+    taken: &[usize],
+    axis: usize,
+    indices: &[i64],
+    x: &[T],
+) -> Vec<T> {
+    element_sources(shape, taken, axis, indices).map(|source| x[source]).collect()
+}
+
+/// The gradient of [`take_elements`] with respect to x.
+pub fn take_elements_gradient(
+    shape: &[usize],
+    taken: &[usize],
+    axis: usize,
+    indices: &[i64],
+    dy: &[f64],
+) -> Vec<f64> {
+    let mut dx = vec![0.0; len(shape)];
+    element_sources(shape, taken, axis, indices).zip(dy).for_each(|(source, dy)| dx[source] += dy);
+    dx
+}
+
+fn element_sources(
+    shape: &[usize],
+    taken: &[usize],
+    axis: usize,
+    indices: &[i64],
+) -> impl Iterator<Item = usize> {
+    (0..len(taken)).map(move |index| {
+        let mut places = unravel(taken, index);
+        places[axis] = position(indices[index], shape[axis]);
+        ravel(shape, &places)
+    })
+}

@@ -5,6 +5,8 @@ use crate::testing::{Cases, Draw, narrow};
 
 /// Padding's gradient adds a few values.
 const TOLERANCE: f64 = 1e-6;
+/// Sums of up to thousands of values in f32, one after the other.
+const LONG_SUMS: f64 = 2e-5;
 
 fn len(shape: &[usize]) -> usize {
     shape.iter().product()
@@ -211,6 +213,231 @@ fn concatenating_and_splitting_are_the_twins() {
     }
 }
 
+/// Indices from both ends of an axis, as whole numbers and as the kernels read them.
+fn indices(draw: &mut Draw, count: usize, size: usize) -> (Vec<i64>, Vec<f32>) {
+    let whole: Vec<i64> = (0..count).map(|_| draw.size(0, 2 * size - 1) as i64 - size as i64).collect();
+    let stored = whole.iter().map(|&index| index as f32).collect();
+    (whole, stored)
+}
+
+#[test]
+fn taking_and_its_gradient_are_the_twins() {
+    let mut cases = Cases::default();
+    for seed in 0..60 {
+        let mut draw = Draw::new(seed);
+        let [outer, size, inner, count] = match seed {
+            // A table of embeddings; a long list of single values.
+            0 => [1, 50, 100, 400],
+            1 => [3, 7, 1, 20_000],
+            _ => [draw.size(1, 5), draw.size(1, 9), draw.pick(&[1, 2, 19, 70]), draw.size(0, 30)],
+        };
+        let (whole, stored) = indices(&mut draw, count, size);
+        let (take, problem) = (Take::new(size, inner), (outer, size, inner, &whole[..count.min(30)]));
+        let x = draw.normal(outer * size * inner);
+        let expected = reference::take(outer, size, inner, &whole, &x);
+        cases.check(problem, &expected, 0.0, |machine| {
+            let mut y = vec![f32::NAN; expected.len()];
+            take.take_into(machine, &narrow(&x), &stored, &mut y).unwrap();
+            y
+        });
+        let dy = draw.normal(expected.len());
+        let gradient = reference::take_gradient(outer, size, inner, &whole, &dy);
+        cases.check((problem, "gradient"), &gradient, LONG_SUMS, |machine| {
+            let mut dx = vec![f32::NAN; x.len()];
+            take.gradient_into(machine, &stored, &narrow(&dy), &mut dx).unwrap();
+            dx
+        });
+        if x.len() < 200 && count > 0 {
+            let twin = |x: &[f64]| reference::take(outer, size, inner, &whole, x);
+            cases.differentiate(problem, &x, &dy, &gradient, twin);
+        }
+    }
+}
+
+#[test]
+fn taking_elements_and_its_gradient_are_the_twins() {
+    let mut cases = Cases::default();
+    for seed in 0..100 {
+        let mut draw = Draw::new(seed);
+        let shape = if seed == 0 { vec![40, 30, 40] } else { shape(&mut draw, 4) };
+        let axis = draw.size(0, shape.len() - 1);
+        let mut taken: Vec<usize> = shape.iter().map(|&size| draw.size(size.div_ceil(2), size)).collect();
+        taken[axis] = draw.pick(&[0, 1, 4, 30]);
+        let (whole, stored) = indices(&mut draw, len(&taken), shape[axis]);
+        let kernel = TakeElements::new(&shape, &taken, axis).unwrap();
+        let problem = (&shape, &taken, axis);
+        let x = draw.normal(len(&shape));
+        let expected = reference::take_elements(&shape, &taken, axis, &whole, &x);
+        cases.check(problem, &expected, 0.0, |machine| {
+            let mut y = vec![f32::NAN; expected.len()];
+            kernel.take_into(machine, &narrow(&x), &stored, &mut y).unwrap();
+            y
+        });
+        let dy = draw.normal(expected.len());
+        let gradient = reference::take_elements_gradient(&shape, &taken, axis, &whole, &dy);
+        cases.check((problem, "gradient"), &gradient, LONG_SUMS, |machine| {
+            let mut dx = vec![f32::NAN; x.len()];
+            kernel.gradient_into(machine, &stored, &narrow(&dy), &mut dx).unwrap();
+            dx
+        });
+        if x.len() < 200 && !dy.is_empty() {
+            let twin = |x: &[f64]| reference::take_elements(&shape, &taken, axis, &whole, x);
+            cases.differentiate(problem, &x, &dy, &gradient, twin);
+        }
+        if axis > 0 {
+            let (row, len) = (expected.len() / taken[0], x.len() / shape[0]);
+            cases.check((problem, "one row"), &expected[..row], 0.0, |machine| {
+                let mut y = vec![f32::NAN; row];
+                kernel.take_into(machine, &narrow(&x[..len]), &stored[..row], &mut y).unwrap();
+                y
+            });
+        }
+    }
+}
+
+/// Examples of the pages of ONNX's Gather and GatherElements.
+#[test]
+fn examples_of_taking() {
+    let machine = Machine::single();
+    let mut y = [f32::NAN; 6];
+    let x = [1.0, 1.2, 1.9, 2.3, 3.4, 3.9, 4.5, 5.7, 5.9];
+    Take::new(3, 1).take_into(&machine, &x, &[0.0, 2.0], &mut y).unwrap();
+    assert_eq!(y, [1.0, 1.9, 2.3, 3.9, 4.5, 5.9]);
+    let x = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
+    let kernel = TakeElements::new(&[3, 3], &[2, 3], 0).unwrap();
+    kernel.take_into(&machine, &x, &[1.0, 2.0, 0.0, 2.0, 0.0, 0.0], &mut y).unwrap();
+    assert_eq!(y, [4.0, 8.0, 3.0, 7.0, 2.0, 3.0]);
+}
+
+#[test]
+fn an_index_outside_the_axis_is_named() {
+    let machine = Machine::single();
+    let (take, elements) = (Take::new(3, 1), TakeElements::new(&[3], &[3], 0).unwrap());
+    for (wrong, indices) in [(3, [0.0, 3.0, 9.0]), (-4, [-3.0, -4.0, 2.0])] {
+        let mut out = [7.0; 3];
+        assert_eq!(take.take_into(&machine, &[1.0; 3], &indices, &mut out), Err(wrong));
+        assert_eq!(take.gradient_into(&machine, &indices, &[1.0; 3], &mut out), Err(wrong));
+        assert_eq!(elements.take_into(&machine, &[1.0; 3], &indices, &mut out), Err(wrong));
+        assert_eq!(elements.gradient_into(&machine, &indices, &[1.0; 3], &mut out), Err(wrong));
+        assert_eq!(out, [7.0; 3], "nothing is written");
+    }
+    assert_eq!(Take::new(0, 1).take_into(&machine, &[], &[0.0], &mut [7.0]), Err(0));
+}
+
+/// Blocks of `block²` channels become squares of pixels, by the formulas of ONNX's DepthToSpace on `[N, C, H, W]`;
+/// SpaceToDepth is the inverse of the first.
+#[test]
+fn transpositions_of_six_axes_move_depth_to_space() {
+    let [batch, channels, height, width, block] = [2, 3, 4, 5, 2];
+    let shape = [batch, block * block * channels, height, width];
+    let x: Vec<f64> = (0..len(&shape)).map(|i| i as f64).collect();
+    let out = [batch, channels, height * block, width * block];
+    let expected = |channel: fn(usize, usize, usize) -> usize| -> Vec<f64> {
+        let source = |index: usize| {
+            let (column, rest) = (index % out[3], index / out[3]);
+            let (row, rest) = (rest % out[2], rest / out[2]);
+            let channel = channel(rest % channels, row % block, column % block);
+            x[((rest / channels * shape[1] + channel) * height + row / block) * width + column / block]
+        };
+        (0..x.len()).map(source).collect()
+    };
+    let depth_first = expected(|channel, i, j| (i * 2 + j) * 3 + channel);
+    let column_first = expected(|channel, i, j| (channel * 2 + i) * 2 + j);
+    let (last, pixels) = (crate::testing::channels_last(shape[1], &x, height * width), out[2] * out[3]);
+    let [planes, blocks] = [[block, block, channels], [channels, block, block]];
+    let planar = |[a, b, c]: [usize; 3]| [batch, a, b, c, height, width];
+    let trailing = |[a, b, c]: [usize; 3]| [batch, height, width, a, b, c];
+    let mut cases = Cases::default();
+    for (expected, shape, order, trailing, trailing_order) in [
+        (depth_first, planar(planes), [0, 3, 4, 1, 5, 2], trailing(planes), [0, 1, 3, 2, 4, 5]),
+        (column_first, planar(blocks), [0, 1, 4, 2, 5, 3], trailing(blocks), [0, 1, 4, 2, 5, 3]),
+    ] {
+        let expected_last = crate::testing::channels_last(channels, &expected, pixels);
+        for (shape, order, x, y) in
+            [(shape, order, &x, &expected), (trailing, trailing_order, &last, &expected_last)]
+        {
+            let gather = Gather::transpose(&shape, &order).unwrap();
+            cases.check((shape, order), y, 0.0, |machine| {
+                let mut out = vec![f32::NAN; y.len()];
+                gather.copy_into(machine, batch, &narrow(x), &mut out);
+                out
+            });
+            cases.check((shape, order, "back"), x, 0.0, |machine| {
+                let mut out = vec![f32::NAN; y.len()];
+                gather.scatter_into(machine, batch, &narrow(y), &mut out);
+                out
+            });
+        }
+    }
+}
+
+#[test]
+fn expanding_interleaved_axes_tiles() {
+    let mut cases = Cases::default();
+    for seed in 0..30 {
+        let mut draw = Draw::new(seed);
+        let shape: Vec<usize> = (0..4).map(|_| draw.size(1, 5)).collect();
+        let repeats: Vec<usize> = (0..4).map(|_| draw.size(1, 3)).collect();
+        let tiled: Vec<usize> = shape.iter().zip(&repeats).map(|(size, repeats)| size * repeats).collect();
+        let x = draw.normal(len(&shape));
+        let source = |mut index: usize| {
+            let (mut source, mut stride) = (0, 1);
+            for axis in (0..4).rev() {
+                source += index % tiled[axis] % shape[axis] * stride;
+                (stride, index) = (stride * shape[axis], index / tiled[axis]);
+            }
+            source
+        };
+        let expected: Vec<f64> = (0..len(&tiled)).map(|index| x[source(index)]).collect();
+        let interleave = |with: &dyn Fn(usize) -> usize| -> Vec<usize> {
+            (0..4).flat_map(|axis| [with(axis), shape[axis]]).collect()
+        };
+        let to = interleave(&|axis| repeats[axis]);
+        let gather = Gather::expand(&interleave(&|_| 1), &to).unwrap();
+        cases.check((&shape, &repeats), &expected, 0.0, |machine| {
+            let mut y = vec![f32::NAN; expected.len()];
+            gather.copy_into(machine, to[0], &narrow(&x), &mut y);
+            y
+        });
+    }
+}
+
+#[test]
+fn eight_axes_are_transposed() {
+    let shape = [2, 3, 2, 2, 3, 2, 3, 2];
+    let order = [7, 2, 5, 0, 6, 1, 4, 3];
+    let x: Vec<f64> = (0..len(&shape)).map(|i| i as f64).collect();
+    let gather = Gather::transpose(&shape, &order).unwrap();
+    Cases::default().check((shape, order), &reference::transpose(&shape, &order, &x), 0.0, |machine| {
+        let mut y = vec![f32::NAN; x.len()];
+        gather.copy_into(machine, shape[7], &narrow(&x), &mut y);
+        y
+    });
+    assert_eq!(Gather::transpose(&[1; 9], &[0; 9]), Err(ProblemError::Rank(9)));
+}
+
+/// Examples of ONNX's Slice: `[1:2, 0:3:2]` of the operator's page, `[20:0:-1, 10:0:-3, 4:1:-2]` of its tests, and
+/// slices that are empty.
+#[test]
+fn examples_of_slicing() {
+    let machine = Machine::single();
+    let mut y = [f32::NAN; 2];
+    let x = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
+    Gather::slice(&[2, 4], &[1, 0], &[1, 2], &[1, 2]).unwrap().copy_into(&machine, 1, &x, &mut y);
+    assert_eq!(y, [5.0, 7.0]);
+    let x: Vec<f32> = (0..20 * 10 * 5).map(|i| i as f32).collect();
+    let gather = Gather::slice(&[20, 10, 5], &[19, 9, 4], &[-1, -3, -2], &[19, 3, 2]).unwrap();
+    let mut y = vec![f32::NAN; 19 * 3 * 2];
+    gather.copy_into(&machine, 19, &x, &mut y);
+    let place = |i: usize| (19 - i / 6) * 50 + (9 - i / 2 % 3 * 3) * 5 + 4 - i % 2 * 2;
+    assert!((0..y.len()).all(|i| y[i] == place(i) as f32), "{y:?}");
+    let gather = Gather::slice(&[20, 10, 5], &[20, 10, 2], &[1, 2, 1], &[0, 0, 3]).unwrap();
+    gather.copy_into(&machine, 0, &x, &mut []);
+    let mut dx = vec![f32::NAN; x.len()];
+    gather.scatter_into(&machine, 0, &[], &mut dx);
+    assert!(dx.iter().all(|&dx| dx == 0.0));
+}
+
 #[test]
 fn impossible_moves_are_refused() {
     let reflected = Pad::new(&[3], &[(0, 3)], PadMode::Reflect);
@@ -222,6 +449,10 @@ fn impossible_moves_are_refused() {
     assert_eq!(Gather::transpose(&[2, 3], &[0, 0]), Err(ProblemError::Axes));
     assert_eq!(Gather::slice(&[2], &[1], &[1], &[2]), Err(ProblemError::Slice { axis: 0 }));
     assert_eq!(Gather::slice(&[2], &[0], &[0], &[1]), Err(ProblemError::Slice { axis: 0 }));
+    assert_eq!(TakeElements::new(&[2, 3], &[2], 0), Err(ProblemError::Axes));
+    assert_eq!(TakeElements::new(&[2, 3], &[2, 3], 2), Err(ProblemError::Axes));
+    let larger = TakeElements::new(&[2, 3], &[3, 3], 1);
+    assert!(larger.unwrap_err().to_string().contains("another axis"));
     let expanded = Gather::expand(&[2], &[3]);
     assert_eq!(expanded, Err(ProblemError::Broadcast { axis_from_end: 0, left: 2, right: 3 }));
 }

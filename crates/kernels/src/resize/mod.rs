@@ -1,23 +1,52 @@
-//! Resizing pictures along height and width: ONNX's Resize, nearest and linear.
+//! Resizing pictures along height and width: ONNX's Resize in all its modes.
+//!
+//! Along each axis an output position is a weighted sum of input positions, its taps: they are found once, in f64. A
+//! picture is blended from the products of the taps of both axes, and a gradient from those of the transposed taps.
 
+mod blend;
 pub mod reference;
+mod taps;
 
 use crate::Machine;
 use crate::problem::{ProblemError, positive};
-use crate::simd::{Kernel, Lanes};
-use crate::vector::{load, store};
+use blend::Blend;
+use taps::Axis;
 
 /// Which real input coordinate an output position `i` has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// Input stands for the number of positions along the axis, and output for `input scale`, of which the number of positions
+/// is the whole part: so ONNX's tests have it. ONNX Runtime takes the whole part for
+/// [`AlignCorners`](Self::AlignCorners) and [`CropAndResize`](Self::CropAndResize).
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Coordinates {
     /// `(i + 0.5) / scale - 0.5`: ONNX's default.
     HalfPixel,
-    /// The same, but 0 where the output has one position.
+    /// The same, moved by `input / 2 (1 - output / (input scale))`: the centres of both pictures meet even where
+    /// `input scale` is not whole.
+    HalfPixelSymmetric,
+    /// [`HalfPixel`](Self::HalfPixel), but 0 where the output has one position.
     PytorchHalfPixel,
     /// `i (input - 1) / (output - 1)`.
     AlignCorners,
     /// `i / scale`.
     Asymmetric,
+    /// `(i + 0.5) / scale`: `tf_half_pixel_for_nn` of operator sets 11 and 12.
+    TfHalfPixelForNearest,
+    /// [`AlignCorners`](Self::AlignCorners) between the edges of a part of the picture: `tf_crop_and_resize`.
+    CropAndResize(Crop),
+}
+
+/// The part of a picture that is resized: ONNX's `roi` and `extrapolation_value`.
+///
+/// Edges are start and end, 0 for the centre of the axis' first position and 1 for that of its last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Crop {
+    /// Edges along the height.
+    pub height: [f32; 2],
+    /// Edges along the width.
+    pub width: [f32; 2],
+    /// The value where a coordinate lies before the first position or behind the last.
+    pub outside: f32,
 }
 
 /// Which input position a real coordinate belongs to.
@@ -33,63 +62,121 @@ pub enum Nearest {
     Ceil,
 }
 
-/// How values are made of their neighbours. Coordinates beyond the picture take its edge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// One neighbour.
-    Nearest(Nearest),
-    /// Two neighbours along each axis, weighted by distance.
+/// The weight of a neighbour by its distance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Curve {
+    /// Two neighbours on a triangle.
     Linear,
+    /// Four neighbours on the cubic convolution of Keys, "Cubic Convolution Interpolation for Digital Image Processing"
+    /// (1981), equation (4), with its coefficient `a`: ONNX's default is -0.75, as PyTorch's; Keys takes -0.5.
+    Cubic(f32),
+}
+
+/// A weighted sum of neighbours.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Filter {
+    /// The weights.
+    pub curve: Curve,
+    /// Whether the curve is stretched by `1 / scale` along an axis that shrinks, so that no input position is missed.
+    pub antialias: bool,
+    /// Whether neighbours beyond the picture have no weight, and the others share it; else they take its edge.
+    pub exclude_outside: bool,
+}
+
+impl Filter {
+    /// Without antialiasing, with edges repeated: ONNX's defaults.
+    pub fn new(curve: Curve) -> Self {
+        Self { curve, antialias: false, exclude_outside: false }
+    }
+}
+
+/// How values are made of their neighbours.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mode {
+    /// One neighbour. Coordinates beyond the picture take its edge.
+    Nearest(Nearest),
+    /// Several neighbours.
+    Filter(Filter),
+}
+
+/// How values and places of a resized picture are found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Method {
+    /// How values are made of their neighbours.
+    pub mode: Mode,
+    /// Where output positions lie.
+    pub coordinates: Coordinates,
 }
 
 /// Resizing. Shape: x `[batch, H, W, C]` -> y `[batch, H', W', C]`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Resize {
     channels: usize,
     input: [usize; 2],
     output: [usize; 2],
     scales: [f64; 2],
-    mode: Mode,
-    coordinates: Coordinates,
+    method: Method,
+    forward: Blend,
+    backward: Blend,
 }
+
+/// Most positions of an axis: what its taps take stays small beside pictures.
+const LARGEST: usize = 1 << 24;
 
 impl Resize {
     /// To a given size `[H', W']`; the scales are `output / input`.
     ///
     /// # Errors
-    /// Sizes of 0.
+    /// Sizes of 0 or above 2²⁴.
     pub fn to_size(
         channels: usize,
         input: [usize; 2],
         output: [usize; 2],
-        mode: Mode,
-        coordinates: Coordinates,
+        method: Method,
     ) -> Result<Self, ProblemError> {
-        positive(channels, "channels")?;
-        for size in input.into_iter().chain(output) {
-            positive(size, "a resized picture's height and width")?;
-        }
-        let scales = [0, 1].map(|axis| output[axis] as f64 / input[axis] as f64);
-        Ok(Self { channels, input, output, scales, mode, coordinates })
+        let scales = [0, 1].map(|axis| output[axis].max(1) as f64 / input[axis].max(1) as f64);
+        Self::new(channels, input, output, scales, method)
     }
 
     /// By given scales; the size is `⌊input scale⌋`.
     ///
     /// # Errors
-    /// Sizes of 0; scales that are not positive and finite.
+    /// Sizes of 0 or above 2²⁴; scales that are not positive and finite.
     pub fn by_scales(
         channels: usize,
         input: [usize; 2],
         scales: [f32; 2],
-        mode: Mode,
-        coordinates: Coordinates,
+        method: Method,
     ) -> Result<Self, ProblemError> {
-        if !scales.iter().all(|scale| *scale > 0.0 && scale.is_finite()) {
-            return Err(ProblemError::Range("the scales of a resized picture must be positive"));
-        }
         let scales = scales.map(f64::from);
         let output = [0, 1].map(|axis| (input[axis] as f64 * scales[axis]).floor() as usize);
-        Ok(Self { scales, ..Self::to_size(channels, input, output, mode, coordinates)? })
+        Self::new(channels, input, output, scales, method)
+    }
+
+    /// To a given size `[H', W']` by given scales, as for ONNX's `keep_aspect_ratio_policy`: one scale for all axes, and
+    /// `⌊input scale + 0.5⌋` positions.
+    ///
+    /// # Errors
+    /// Sizes of 0 or above 2²⁴; scales that are not positive and finite; a size that is neither `input scale` rounded
+    /// down nor the nearest to it.
+    pub fn new(
+        channels: usize,
+        input: [usize; 2],
+        output: [usize; 2],
+        scales: [f64; 2],
+        method: Method,
+    ) -> Result<Self, ProblemError> {
+        check(channels, input, output, scales)?;
+        let taps = [0, 1].map(|axis| {
+            let (input, output, scale) = (input[axis], output[axis], scales[axis]);
+            Axis { axis, input, output, scale, method }.taps()
+        });
+        let transposed = [taps[0].transposed(), taps[1].transposed()];
+        let outside =
+            if let Coordinates::CropAndResize(crop) = method.coordinates { crop.outside } else { 0.0 };
+        let forward = Blend { from: input, to: output, taps, outside };
+        let backward = Blend { from: output, to: input, taps: transposed, outside: 0.0 };
+        Ok(Self { channels, input, output, scales, method, forward, backward })
     }
 
     /// Number of channels.
@@ -112,14 +199,9 @@ impl Resize {
         self.scales
     }
 
-    /// How values are made of their neighbours.
-    pub fn mode(&self) -> Mode {
-        self.mode
-    }
-
-    /// Where output positions lie.
-    pub fn coordinates(&self) -> Coordinates {
-        self.coordinates
+    /// How values and places are found.
+    pub fn method(&self) -> Method {
+        self.method
     }
 
     /// Resizes `rows` pictures.
@@ -127,17 +209,7 @@ impl Resize {
     /// # Panics
     /// If a slice is shorter than `rows` pictures.
     pub fn resize_into(&self, machine: &Machine, rows: usize, x: &[f32], y: &mut [f32]) {
-        let line = self.output[1] * self.channels;
-        let picture = self.input[0] * self.input[1] * self.channels;
-        machine.threads.run_chunks(&mut y[..rows * self.output[0] * line], line, |index, y| {
-            let (row, place) = (index / self.output[0], index % self.output[0]);
-            let x = &x[row * picture..(row + 1) * picture];
-            let vertical = self.taps(0, place);
-            for (column, y) in y.chunks_mut(self.channels).enumerate() {
-                let taps = self.products(vertical, column);
-                machine.isa.run(Blend { taps, x, y });
-            }
-        });
+        self.forward.apply_into(machine, self.channels, rows, x, y);
     }
 
     /// The gradient of [`resize_into`](Self::resize_into) with respect to x; overwrites `dx`.
@@ -145,117 +217,34 @@ impl Resize {
     /// # Panics
     /// If a slice is shorter than `rows` pictures.
     pub fn gradient_into(&self, machine: &Machine, rows: usize, dy: &[f32], dx: &mut [f32]) {
-        let line = self.output[1] * self.channels;
-        let picture = self.input[0] * self.input[1] * self.channels;
-        machine.threads.run_chunks(&mut dx[..rows * picture], picture, |row, dx| {
-            dx.fill(0.0);
-            for place in 0..self.output[0] {
-                let start = (row * self.output[0] + place) * line;
-                let vertical = self.taps(0, place);
-                for (column, dy) in dy[start..start + line].chunks(self.channels).enumerate() {
-                    let taps = self.products(vertical, column);
-                    machine.isa.run(Spread { taps, dy, dx });
-                }
-            }
-        });
-    }
-
-    /// The pixels that an output pixel is made of, as indices of their first value, with their weights.
-    fn products(&self, vertical: [(usize, f32); 2], column: usize) -> [(usize, f32); 4] {
-        let horizontal = self.taps(1, column);
-        let product = |i: usize, j: usize| {
-            let pixel = vertical[i].0 * self.input[1] + horizontal[j].0;
-            (pixel * self.channels, vertical[i].1 * horizontal[j].1)
-        };
-        [product(0, 0), product(0, 1), product(1, 0), product(1, 1)]
-    }
-
-    /// The two input positions that output position `place` is made of, with their weights (perhaps 0).
-    fn taps(&self, axis: usize, place: usize) -> [(usize, f32); 2] {
-        let last = self.input[axis] as f64 - 1.0;
-        let coordinate = self.coordinate(axis, place);
-        let nearest = |position: f64| [(position.clamp(0.0, last) as usize, 1.0), (0, 0.0)];
-        match self.mode {
-            Mode::Nearest(Nearest::RoundPreferFloor) => nearest((coordinate - 0.5).ceil()),
-            Mode::Nearest(Nearest::RoundPreferCeil) => nearest((coordinate + 0.5).floor()),
-            Mode::Nearest(Nearest::Floor) => nearest(coordinate.floor()),
-            Mode::Nearest(Nearest::Ceil) => nearest(coordinate.ceil()),
-            Mode::Linear => {
-                let coordinate = coordinate.clamp(0.0, last);
-                let below = coordinate as usize;
-                let above = (below + 1).min(self.input[axis] - 1);
-                let weight = (coordinate - below as f64) as f32;
-                [(below, 1.0 - weight), (above, weight)]
-            }
-        }
-    }
-
-    fn coordinate(&self, axis: usize, place: usize) -> f64 {
-        let (i, scale) = (place as f64, self.scales[axis]);
-        let (input, output) = (self.input[axis] as f64, self.output[axis] as f64);
-        match self.coordinates {
-            Coordinates::PytorchHalfPixel | Coordinates::AlignCorners if output == 1.0 => 0.0,
-            Coordinates::HalfPixel | Coordinates::PytorchHalfPixel => (i + 0.5) / scale - 0.5,
-            Coordinates::AlignCorners => i * (input - 1.0) / (output - 1.0),
-            Coordinates::Asymmetric => i / scale,
-        }
+        self.backward.apply_into(machine, self.channels, rows, dy, dx);
     }
 }
 
-/// One output pixel from its taps.
-struct Blend<'a> {
-    taps: [(usize, f32); 4],
-    x: &'a [f32],
-    y: &'a mut [f32],
-}
-
-impl Kernel for Blend<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) {
-        let channels = self.y.len();
-        let taps = self.taps.map(|(at, weight)| (&self.x[at..at + channels], weight));
-        for at in (0..channels).step_by(L::COUNT) {
-            let count = L::COUNT.min(channels - at);
-            let mut sum = lanes.splat(0.0);
-            for (x, weight) in taps.iter().filter(|tap| tap.1 != 0.0) {
-                // SAFETY: `at + count <= channels`, the length of `x`.
-                let x = unsafe { load(lanes, x.as_ptr().add(at), count) };
-                sum = lanes.mul_add(x, lanes.splat(*weight), sum);
-            }
-            // SAFETY: `at + count <= channels`, the length of `y`.
-            unsafe { store(lanes, self.y.as_mut_ptr().add(at), sum, count) };
+fn check(
+    channels: usize,
+    input: [usize; 2],
+    output: [usize; 2],
+    scales: [f64; 2],
+) -> Result<(), ProblemError> {
+    if !scales.iter().all(|scale| *scale > 0.0 && scale.is_finite()) {
+        return Err(ProblemError::Range("the scales of a resized picture must be positive"));
+    }
+    positive(channels, "channels")?;
+    for size in input.into_iter().chain(output) {
+        positive(size, "a resized picture's height and width")?;
+        if size > LARGEST {
+            return Err(ProblemError::Range("a resized picture's height and width must be at most 2^24"));
         }
     }
-}
-
-/// One output pixel's gradient to its taps.
-struct Spread<'a> {
-    taps: [(usize, f32); 4],
-    dy: &'a [f32],
-    dx: &'a mut [f32],
-}
-
-impl Kernel for Spread<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) {
-        let channels = self.dy.len();
-        for (start, weight) in self.taps.into_iter().filter(|tap| tap.1 != 0.0) {
-            let dx = &mut self.dx[start..start + channels];
-            for at in (0..channels).step_by(L::COUNT) {
-                let count = L::COUNT.min(channels - at);
-                // SAFETY: `at + count <= channels`, the length of both.
-                unsafe {
-                    let dy = load(lanes, self.dy.as_ptr().add(at), count);
-                    let to = dx.as_mut_ptr().add(at);
-                    store(lanes, to, lanes.mul_add(dy, lanes.splat(weight), load(lanes, to, count)), count);
-                }
-            }
-        }
+    let fits = |axis: usize| {
+        let exact = input[axis] as f64 * scales[axis];
+        [exact.floor(), (exact + 0.5).floor()].contains(&(output[axis] as f64))
+    };
+    if !(fits(0) && fits(1)) {
+        return Err(ProblemError::Range("the scales of a resized picture must lead to its size"));
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use svertka_data::{DataSet, Split};
 use svertka_engine::cpu::Workspace;
-use svertka_graph::surgery::replace_head;
+use svertka_graph::surgery::{LastLayer, last_layer, replace_head};
 use svertka_graph::{Graph, Parameters, Shape, Tensor};
 use svertka_image::{Filter, Preprocess, Size, Transform};
+use svertka_tasks::foreign::is_foreign;
 use svertka_tasks::inputs::image::{Input, picture_shape};
 use svertka_tasks::{Model as TrainedModel, Recipe, Task, TaskOptions};
 use svertka_train::Trainer;
@@ -17,6 +18,7 @@ use super::console::note;
 use super::data;
 use super::environment::check_parameters;
 use super::failure::Failure;
+use super::foreign;
 use super::model::Model;
 
 /// Everything that a run needs.
@@ -41,10 +43,7 @@ impl Prepared {
         let mut data = data::open(Some(Path::new(&configuration.data)))?;
         data.check_trainable()?;
         let split = data.split_validation(configuration.validation, configuration.settings.seed);
-        let source = match Model::open(Path::new(&configuration.model))? {
-            Model::Zoo(card) => Source::Card(classifier(card)?),
-            file => Source::File(Box::new(file.trained()?)),
-        };
+        let source = Source::open(&configuration, &data)?;
         let task = open_task(&configuration, &data, &source)?;
         configuration.resolve(&task);
         let (network, values) = network(&configuration, &source, &task)?;
@@ -78,29 +77,57 @@ fn classifier(card: &'static Card) -> Result<&'static Card, Failure> {
 enum Source {
     Card(&'static Card),
     File(Box<TrainedModel>),
+    /// A file that was made elsewhere. Its classes have no names.
+    Foreign(Box<TrainedModel>),
 }
 
 impl Source {
+    fn open(configuration: &Configuration, data: &DataSet) -> Result<Self, Failure> {
+        let model = Model::open(Path::new(&configuration.model))?;
+        if let Model::File { file, graph, parameters, .. } = &model
+            && is_foreign(graph).map_err(|error| Failure::from(error).at(file.display()))?
+        {
+            let values = (&**graph, parameters.clone());
+            return Ok(Self::Foreign(Box::new(foreign::open(file, values, configuration, data)?)));
+        }
+        if let Some(step) = configuration.preprocess.numbers.first() {
+            return Err(Failure::usage(format!(
+                "preprocess: {step} is for networks that were made elsewhere; {} does its arithmetic itself",
+                model.name()
+            )));
+        }
+        match model {
+            Model::Zoo(card) => Ok(Self::Card(classifier(card)?)),
+            file => Ok(Self::File(Box::new(file.trained()?))),
+        }
+    }
+
     /// Name of the network in the zoo, as far as it is known.
     fn network(&self) -> String {
         match self {
             Self::Card(card) => card.name.into(),
-            Self::File(model) => model.recipe.as_ref().map_or(String::new(), |recipe| recipe.network.clone()),
+            Self::File(model) | Self::Foreign(model) => {
+                model.recipe.as_ref().map_or(String::new(), |recipe| recipe.network.clone())
+            }
         }
     }
 }
 
 /// What is learnt, as configured; what is open follows from the network's file, else from the data.
 fn open_task(configuration: &Configuration, data: &DataSet, source: &Source) -> Result<Task, Failure> {
-    let open = configuration.preprocess.0.is_empty();
+    let open = configuration.preprocess.pictures.0.is_empty();
     let channels = Some(configuration.channels.as_str()).filter(|text| *text != AUTO);
     let mut options = TaskOptions {
         channels: channels.map(str::parse).transpose().map_err(Failure::Usage)?,
-        preprocess: (!open).then(|| configuration.preprocess.clone()),
+        preprocess: (!open).then(|| configuration.preprocess.pictures.clone()),
         native_size: None,
     };
     match source {
         Source::Card(card) => options.native_size = Some(card.size),
+        Source::Foreign(model) => {
+            options.channels = options.channels.or(Some(model.input.channels));
+            options.preprocess = Some(model.input.preprocess.clone());
+        }
         Source::File(model) => {
             let [_, height, width] = picture_shape(&model.graph)?;
             options.native_size = Some([height, width]);
@@ -145,14 +172,21 @@ fn network(
             let options = task.network_options(card).with_dropout(configuration.dropout as f32);
             return Ok((card.build(&options)?, None));
         }
-        Source::File(model) => model,
+        Source::File(model) | Source::Foreign(model) => model,
     };
     let classes = &task.target.classes;
-    if model.target.classes == *classes {
+    let foreign = matches!(source, Source::Foreign(_));
+    if model.target.classes == *classes && !foreign {
         return Ok((model.graph.clone(), Some(model.parameters.clone())));
     }
+    let LastLayer { weight, op, features, classes: before } = last_layer(&model.graph)?;
+    let reason = if foreign {
+        "classes of a file made elsewhere have no names"
+    } else {
+        "other classes than the file's"
+    };
     note(&format!(
-        "other classes than the file's: the last layer is replaced by one of {} classes",
+        "{reason}: the last layer, `{weight}` ({op}, {features} features, {before} classes), is replaced by one of {} classes",
         classes.len()
     ));
     let network = replace_head(&model.graph, classes.len())?;

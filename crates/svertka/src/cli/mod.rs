@@ -9,6 +9,7 @@ mod diagram;
 mod environment;
 mod failure;
 mod files;
+mod foreign;
 mod interrupt;
 mod job;
 mod memory;

@@ -66,7 +66,8 @@ impl Rows<'_> {
         }
         let kept = node.outputs.iter().all(|&id| self.lead(id));
         let rank = self.graph.shape(node.inputs[0]).rank();
-        !runs_along_rows(&node.op, rank)
+        let picks_rows_of_a_table = matches!(node.op, Op::Gather { .. }) && !self.lead(node.inputs[0]);
+        (picks_rows_of_a_table || !runs_along_rows(&node.op, rank))
             && (kept || sums_rows(&node.op))
             && self.operands(node).all(|&id| self.fits(id, node))
     }
@@ -74,7 +75,7 @@ impl Rows<'_> {
     /// The operands that a node combines element by element: not weights.
     fn operands<'a>(&self, node: &'a Node) -> impl Iterator<Item = &'a ValueId> + use<'a> {
         let first = match node.op {
-            Op::Binary(_) | Op::Concat(_) | Op::SoftmaxCrossEntropyLoss(_) => 0,
+            Op::Binary(_) | Op::Where | Op::Concat(_) | Op::SoftmaxCrossEntropyLoss(_) => 0,
             Op::Gemm(_) => 2,
             Op::Internal(Internal::SoftmaxCrossEntropyGradient(_) | Internal::ActivationGradient(_)) => 0,
             _ => node.inputs.len(),
@@ -90,13 +91,23 @@ impl Rows<'_> {
     }
 }
 
-/// Whether an operator normalises along the axis of the rows, so that kernels cut the rows they are given.
+/// Whether an operator works along the axis of the rows, whose kernels are cut for a fixed number of them.
 fn runs_along_rows(op: &Op, rank: usize) -> bool {
+    let is_first = |axis: i64| axis == 0 || axis == -(rank as i64);
     match op {
-        Op::Softmax { axis } | Op::LogSoftmax { axis } => *axis == 0 || *axis == -(rank as i64),
-        Op::Internal(Internal::SoftmaxGradient { axis } | Internal::LogSoftmaxGradient { axis }) => {
-            *axis == 0 || *axis == -(rank as i64)
-        }
+        Op::Softmax { axis } | Op::LogSoftmax { axis } | Op::GatherElements { axis } => is_first(*axis),
+        // Rows of a table that does not have them may be picked by rows.
+        Op::Gather { axis } => is_first(*axis),
+        Op::ArgExtreme(arg) => is_first(arg.axis),
+        Op::TopK(top) => is_first(top.axis),
+        Op::Slice(slice) => slice.axes.iter().any(|&axis| is_first(axis)),
+        Op::Internal(internal) => match internal {
+            Internal::SoftmaxGradient { axis }
+            | Internal::LogSoftmaxGradient { axis }
+            | Internal::GatherElementsGradient { axis } => is_first(*axis),
+            Internal::SliceGradient(slice) => slice.axes.iter().any(|&axis| is_first(axis)),
+            _ => false,
+        },
         _ => false,
     }
 }
@@ -112,6 +123,7 @@ fn sums_rows(op: &Op) -> bool {
                 | Internal::BatchNormGradient
                 | Internal::FrozenBatchNormGradient { .. }
                 | Internal::ConvWeightGradient(_)
+                | Internal::GatherGradient { .. }
                 | Internal::SumTo
         ),
         _ => false,

@@ -6,11 +6,12 @@ use crate::{
         fuse::is_column_sum,
         plan::{Home, Slot, Step},
     },
+    words::{kernel_binary, kernel_fold, kernel_unary},
 };
-use svertka_graph::op;
+use svertka_graph::{DataType, infer::reduce_axes, op};
 use svertka_kernels::{
-    Store,
-    elementwise::{self, Binary, BinaryOp, Reduce},
+    ProblemError, Store,
+    elementwise::{self, Binary, Fold, Reduce, Select},
     gemm::ColumnSumPlan,
     layout::Gather,
 };
@@ -73,12 +74,7 @@ pub(super) fn accumulate(_: &Binder, step: &Step) -> Result<Bound, EngineError> 
 }
 
 pub(super) fn binary(binder: &Binder, step: &Step, op: op::Binary) -> Result<Bound, EngineError> {
-    let op = match op {
-        op::Binary::Add => BinaryOp::Add,
-        op::Binary::Sub => BinaryOp::Sub,
-        op::Binary::Mul => BinaryOp::Mul,
-        op::Binary::Div => BinaryOp::Div,
-    };
+    let op = kernel_binary(op, binder.dtype(step.inputs[0]) != DataType::F32);
     let (a, b, y, layout) = (step.inputs[0], step.inputs[1], step.outputs[0], binder.layout(step));
     let kernel = Binary::new(op, &binder.shape_in(a, layout), &binder.shape_in(b, layout))
         .map_err(|error| binder.unsupported(step, error))?;
@@ -106,11 +102,81 @@ pub(super) fn reduce(binder: &Binder, step: &Step, op: &op::Reduce) -> Result<Bo
         if op.axes.is_empty() { (0..rank).collect() } else { op.axes.iter().map(named).collect() };
     let axes: Vec<usize> = axes.into_iter().map(|axis| layout.axis(axis, rank)).collect();
     let shape = binder.shape_in(x, layout);
-    let kernel = match op.kind {
-        op::ReduceKind::Sum => Reduce::sum(&shape, &axes),
-        op::ReduceKind::Mean => Reduce::mean(&shape, &axes),
+    let kernel = match (op.kind, kernel_fold(op.kind)) {
+        (_, Some(fold)) => return folding(binder, step, Fold::new(fold, &shape, &axes)),
+        (op::ReduceKind::Mean, _) => Reduce::mean(&shape, &axes),
+        _ => Reduce::sum(&shape, &axes),
     };
     Ok(reduction(binder, x, y, kernel.map_err(|error| binder.unsupported(step, error))?))
+}
+
+/// A maximum, minimum or product.
+fn folding(binder: &Binder, step: &Step, kernel: Result<Fold, ProblemError>) -> Result<Bound, EngineError> {
+    let (x, y) = (step.inputs[0], step.outputs[0]);
+    let (kernel, rows) = (kernel.map_err(|error| binder.unsupported(step, error))?, binder.rows(x));
+    Ok(Bound::new(move |cx| kernel.apply_into(cx.machine, rows.of(cx), cx.read(x), cx.write(y))))
+}
+
+/// Inputs: x, dy.
+pub(super) fn fold_gradient(binder: &Binder, step: &Step, op: &op::Reduce) -> Result<Bound, EngineError> {
+    let (x, dy, dx) = (step.inputs[0], step.inputs[1], step.outputs[0]);
+    let shape = binder.shape(x);
+    let axes = reduce_axes(op, shape.len()).map_err(|reason| binder.unsupported(step, reason))?;
+    let Some(kind) = kernel_fold(op.kind) else {
+        return Err(binder.unsupported(step, "sums have another gradient"));
+    };
+    let kernel = Fold::new(kind, shape, &axes).map_err(|error| binder.unsupported(step, error))?;
+    let rows = binder.rows(x);
+    Ok(Bound::new(move |cx| {
+        kernel.gradient_into(cx.machine, rows.of(cx), cx.read(x), cx.read(dy), cx.write(dx));
+    }))
+}
+
+/// Inputs: condition, a, b.
+pub(super) fn choose(binder: &Binder, step: &Step) -> Result<Bound, EngineError> {
+    let (y, layout) = (step.outputs[0], binder.layout(step));
+    let slots = [step.inputs[0], step.inputs[1], step.inputs[2]];
+    let shapes = slots.map(|slot| binder.shape_in(slot, layout));
+    let kernel = Select::new([&shapes[0], &shapes[1], &shapes[2]]);
+    let (kernel, rows) = (kernel.map_err(|error| binder.unsupported(step, error))?, binder.rows(y));
+    Ok(Bound::new(move |cx| {
+        kernel.apply_into(cx.machine, rows.of(cx), slots.map(|slot| cx.read(slot)), cx.write(y));
+    }))
+}
+
+pub(super) fn unary(_: &Binder, step: &Step, unary: op::Unary) -> Result<Bound, EngineError> {
+    let (x, y, unary) = (step.inputs[0], step.outputs[0], kernel_unary(unary));
+    Ok(Bound::new(move |cx| {
+        if cx.same(x, y) {
+            unary.apply_in_place(cx.machine, cx.write(y));
+        } else {
+            unary.apply_into(cx.machine, cx.read(x), cx.write(y));
+        }
+    })
+    .in_place_of(&[0]))
+}
+
+/// Inputs: x, dy.
+pub(super) fn unary_gradient(_: &Binder, step: &Step, unary: op::Unary) -> Result<Bound, EngineError> {
+    let (x, dy, dx, unary) = (step.inputs[0], step.inputs[1], step.outputs[0], kernel_unary(unary));
+    Ok(Bound::new(move |cx| unary.gradient_into(cx.machine, cx.read(x), cx.read(dy), cx.write(dx))))
+}
+
+/// Numbers of one type as those of another: integers are cut off, truth values are what is other than 0.
+pub(super) fn cast(_: &Binder, step: &Step, dtype: DataType) -> Result<Bound, EngineError> {
+    let (x, y) = (step.inputs[0], step.outputs[0]);
+    let cast: fn(f32) -> f32 = match dtype {
+        DataType::F32 => |value| value,
+        DataType::I64 => f32::trunc,
+        DataType::Bool => |value| f32::from(u8::from(value != 0.0)),
+    };
+    Ok(Bound::new(move |cx| cx.write(y).iter_mut().zip(cx.read(x)).for_each(|(y, &x)| *y = cast(x))))
+}
+
+/// Integers or truth values that were handed in.
+pub(super) fn numbers(step: &Step) -> Bound {
+    let (x, y) = (step.inputs[0], step.outputs[0]);
+    Bound::new(move |cx| cx.write(y).iter_mut().zip(cx.labels(x)).for_each(|(y, &x)| *y = x as f32))
 }
 
 fn reduction(binder: &Binder, x: Slot, y: Slot, kernel: Reduce) -> Bound {

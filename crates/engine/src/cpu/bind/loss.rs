@@ -3,7 +3,7 @@ use crate::{
     EngineError,
     cpu::{
         context::Context,
-        plan::{Slot, Step},
+        plan::{Home, Slot, Step},
     },
 };
 use svertka_graph::op::{self, SoftmaxCrossEntropyLoss};
@@ -39,6 +39,10 @@ impl Operands {
             .with_ignore_index(op.ignore_index)
             .with_reduction(reduction);
         let classes = op.target == op::Target::Classes;
+        let handed_in = matches!(binder.plan.values[step.inputs[1]].home, Home::Input(_));
+        if classes && !handed_in {
+            return Err(binder.unsupported(step, "its target has to be an input of the graph"));
+        }
         let per_outer = shape[1..].iter().product();
         Ok(Self { kernel, classes, scores, target: step.inputs[1], weights, per_outer })
     }

@@ -6,6 +6,7 @@ mod conv;
 mod elementwise;
 mod gemm;
 mod loss;
+mod moving;
 mod norm;
 mod pool;
 mod schedule;
@@ -26,7 +27,7 @@ use batch::Batch;
 use schedule::FEW_WEIGHTS;
 pub(crate) use schedule::{Stretch, Turn};
 use std::{fmt::Display, ops::Range, sync::Arc};
-use svertka_graph::{Op, Sizes, ValueId, op::Internal};
+use svertka_graph::{DataType, Op, Sizes, ValueId, op::Internal};
 use svertka_kernels::Machine;
 
 /// What a bound step does.
@@ -267,6 +268,7 @@ impl<'a> Binder<'a> {
             Kind::Norm(norm) => norm::forward(self, step, norm),
             Kind::NormGradient(gradient) => norm::gradient(self, step, gradient),
             Kind::CrossEntropy(op) => loss::fused(self, step, op),
+            Kind::Numbers => Ok(elementwise::numbers(step)),
             Kind::Convert => shaping::convert(self, step),
             Kind::Accumulate => elementwise::accumulate(self, step),
             Kind::Op(op) => self.bind_op(step, op),
@@ -283,11 +285,23 @@ impl<'a> Binder<'a> {
             Op::MatMul => gemm::matmul(self, step),
             Op::Binary(binary) => elementwise::binary(self, step, *binary),
             Op::Activation(op) => activation::forward(self, step, *op),
+            Op::Unary(op) => elementwise::unary(self, step, *op),
+            Op::Where => elementwise::choose(self, step),
+            Op::Cast(dtype) => elementwise::cast(self, step, *dtype),
             Op::Softmax { axis } => activation::softmax(self, step, *axis, false),
             Op::LogSoftmax { axis } => activation::softmax(self, step, *axis, true),
             Op::Concat(concat) => shaping::concat(self, step, *concat),
             Op::Pad(pad) => shaping::pad(self, step, pad),
             Op::Transpose(transpose) => shaping::transpose(self, step, transpose),
+            Op::Slice(op) => moving::slice(self, step, op),
+            Op::Gather { axis } => moving::gather(self, step, *axis),
+            Op::GatherElements { axis } => moving::gather_elements(self, step, *axis),
+            Op::Expand(_) => moving::expand(self, step),
+            Op::Tile(op) => moving::tile(self, step, op),
+            Op::DepthToSpace(op) => moving::depth_space(self, step, *op, true),
+            Op::SpaceToDepth(op) => moving::depth_space(self, step, *op, false),
+            Op::ArgExtreme(op) => moving::arg_extreme(self, step, *op),
+            Op::TopK(op) => moving::top_k(self, step, *op),
             Op::Reduce(reduce) => elementwise::reduce(self, step, reduce),
             Op::Resize(resize) => shaping::resize(self, step, resize),
             Op::SoftmaxCrossEntropyLoss(op) => loss::forward(self, step, op),
@@ -312,6 +326,12 @@ impl<'a> Binder<'a> {
             Internal::ConvInputGradient(op) => conv::input_gradient(self, step, op),
             Internal::LrnGradient(lrn) => norm::lrn_gradient(self, step, lrn),
             Internal::ActivationGradient(op) => activation::gradient(self, step, *op),
+            Internal::UnaryGradient(op) => elementwise::unary_gradient(self, step, *op),
+            Internal::FoldGradient(op) => elementwise::fold_gradient(self, step, op),
+            Internal::SliceGradient(op) => moving::slice_gradient(self, step, op),
+            Internal::GatherGradient { axis } => moving::gather_gradient(self, step, *axis),
+            Internal::GatherElementsGradient { axis } => moving::gather_elements_gradient(self, step, *axis),
+            Internal::TileGradient(op) => moving::tile_gradient(self, step, op),
             Internal::SoftmaxGradient { axis } => activation::softmax_gradient(self, step, *axis, false),
             Internal::LogSoftmaxGradient { axis } => activation::softmax_gradient(self, step, *axis, true),
             Internal::SoftmaxCrossEntropyGradient(op) => loss::gradient(self, step, op),
@@ -372,6 +392,11 @@ impl<'a> Binder<'a> {
             views.extend(readers.filter(|step| self.views(step)).map(|step| step.outputs[0]));
         }
         false
+    }
+
+    /// The graph's type of a slot's elements.
+    fn dtype(&self, slot: Slot) -> DataType {
+        self.plan.graph.value(self.plan.values[slot].value).ty.dtype
     }
 
     /// The graph's shape of a slot.

@@ -2,11 +2,12 @@ use super::{Binder, Bound};
 use crate::{
     EngineError,
     cpu::plan::{Layout, Slot, Step},
+    words::kernel_resize,
 };
-use svertka_graph::op::{self, CoordinateMode, NearestMode, ResizeMode, ResizeTarget};
+use svertka_graph::op;
 use svertka_kernels::{
     layout::{BlockCopy, Gather, Pad, PadMode},
-    resize::{Coordinates, Mode, Nearest, Resize},
+    resize::Resize,
 };
 
 /// The same elements in another layout; where there is one channel or one pixel nothing moves.
@@ -127,45 +128,19 @@ pub(super) fn concat_gradient(binder: &Binder, step: &Step, op: op::Concat) -> R
 
 pub(super) fn resize(binder: &Binder, step: &Step, op: &op::Resize) -> Result<Bound, EngineError> {
     let (x, y) = (step.inputs[0], step.outputs[0]);
-    let kernel = resize_kernel(binder, step, x, y, op)?;
+    let kernel = resize_kernel(binder, step, x, op)?;
     let rows = binder.rows(x);
     Ok(Bound::new(move |cx| kernel.resize_into(cx.machine, rows.of(cx), cx.read(x), cx.write(y))))
 }
 
 pub(super) fn resize_gradient(binder: &Binder, step: &Step, op: &op::Resize) -> Result<Bound, EngineError> {
     let (dy, dx) = (step.inputs[0], step.outputs[0]);
-    let kernel = resize_kernel(binder, step, dx, dy, op)?;
+    let kernel = resize_kernel(binder, step, dx, op)?;
     let rows = binder.rows(dx);
     Ok(Bound::new(move |cx| kernel.gradient_into(cx.machine, rows.of(cx), cx.read(dy), cx.write(dx))))
 }
 
-fn resize_kernel(
-    binder: &Binder,
-    step: &Step,
-    x: Slot,
-    y: Slot,
-    op: &op::Resize,
-) -> Result<Resize, EngineError> {
-    let (input, output) = (binder.pictures(x), binder.pictures(y));
-    let mode = match op.mode {
-        ResizeMode::Linear => Mode::Linear,
-        ResizeMode::Nearest(NearestMode::RoundPreferFloor) => Mode::Nearest(Nearest::RoundPreferFloor),
-        ResizeMode::Nearest(NearestMode::RoundPreferCeil) => Mode::Nearest(Nearest::RoundPreferCeil),
-        ResizeMode::Nearest(NearestMode::Floor) => Mode::Nearest(Nearest::Floor),
-        ResizeMode::Nearest(NearestMode::Ceil) => Mode::Nearest(Nearest::Ceil),
-    };
-    let coordinates = match op.coordinates {
-        CoordinateMode::HalfPixel => Coordinates::HalfPixel,
-        CoordinateMode::PytorchHalfPixel => Coordinates::PytorchHalfPixel,
-        CoordinateMode::AlignCorners => Coordinates::AlignCorners,
-        CoordinateMode::Asymmetric => Coordinates::Asymmetric,
-    };
-    let kernel = match &op.target {
-        ResizeTarget::Sizes(_) => Resize::to_size(input.channels, input.size, output.size, mode, coordinates),
-        ResizeTarget::Scales(scales) => {
-            let scales = if let [height, width] = scales[..] { [height, width] } else { [1.0, scales[0]] };
-            Resize::by_scales(input.channels, input.size, scales, mode, coordinates)
-        }
-    };
-    kernel.map_err(|error| binder.unsupported(step, error))
+fn resize_kernel(binder: &Binder, step: &Step, x: Slot, op: &op::Resize) -> Result<Resize, EngineError> {
+    let input = binder.pictures(x);
+    kernel_resize(op, input.channels, input.size).map_err(|error| binder.unsupported(step, error))
 }

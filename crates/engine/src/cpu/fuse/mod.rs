@@ -7,6 +7,7 @@ mod direct_gradient;
 mod fold_norm;
 mod lift;
 mod norm_gradient;
+mod numbers;
 mod source;
 pub(super) mod update;
 
@@ -15,7 +16,8 @@ pub(super) use direct_gradient::is_column_sum;
 use super::plan::{Plan, Slot};
 
 /// Every fusion, in order. Each makes a plan that computes the same and leaves values that nobody reads.
-const PASSES: [fn(&mut Plan); 9] = [
+const PASSES: [fn(&mut Plan); 10] = [
+    numbers::run,
     lift::run,
     source::run,
     cross_entropy::run,

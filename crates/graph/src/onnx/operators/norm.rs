@@ -12,6 +12,12 @@ pub(super) fn write_batch_norm(norm: &BatchNormalization) -> Written {
 
 pub(super) fn read_batch_norm(source: &mut Source) -> Result<BatchNormalization, Refusal> {
     source.refuse_flag("training_mode")?;
+    source.skip("is_test");
+    if source.int("spatial")?.is_some_and(|spatial| spatial != 1) {
+        return unsupported(
+            "attribute `spatial` is 0: statistics per element; only those per channel are handled",
+        );
+    }
     let default = BatchNormalization::default();
     Ok(BatchNormalization {
         epsilon: source.float("epsilon", default.epsilon)?,
@@ -42,13 +48,17 @@ pub(super) fn write_dropout(dropout: &Dropout) -> Written {
     Written::new().constant("ratio", Some(Tensor::scalar(dropout.ratio)))
 }
 
-pub(super) fn read_dropout(source: &mut Source) -> Result<Dropout, Refusal> {
+pub(in crate::onnx) fn read_dropout(source: &mut Source) -> Result<Dropout, Refusal> {
     // Randomness is handed in when training, never kept in a file.
     source.skip("seed");
+    source.skip("is_test");
+    if source.opset < 12 {
+        return Ok(Dropout { ratio: source.float("ratio", 0.5)? });
+    }
     if source.constant_ints(2, "training_mode")?.is_some_and(|mode| mode != [0]) {
         return unsupported("its input `training_mode` is true; a file holds the network as it predicts");
     }
-    Ok(Dropout { ratio: source.constant_float(1, "ratio")?.unwrap_or(0.5) })
+    Ok(Dropout { ratio: source.constant_number(1, "ratio")?.unwrap_or(0.5) })
 }
 
 pub(super) fn write_loss(loss: &SoftmaxCrossEntropyLoss) -> Result<Written, Refusal> {
@@ -75,7 +85,7 @@ pub(super) fn write_loss(loss: &SoftmaxCrossEntropyLoss) -> Result<Written, Refu
     })
 }
 
-pub(super) fn read_loss(source: &mut Source) -> Result<SoftmaxCrossEntropyLoss, Refusal> {
+pub(in crate::onnx) fn read_loss(source: &mut Source) -> Result<SoftmaxCrossEntropyLoss, Refusal> {
     let reduction = match source.string("reduction")?.as_deref() {
         None | Some("mean") => Reduction::Mean,
         Some("sum") => Reduction::Sum,

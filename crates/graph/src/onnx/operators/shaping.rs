@@ -1,11 +1,12 @@
-use super::{Source, Written};
+use super::{Source, Written, source::open_extent};
 use crate::{
-    Tensor,
+    Dim, Tensor,
     onnx::{
         error::{Refusal, invalid, unsupported},
+        read::Entry,
         tensor,
     },
-    op::{Concat, Flatten, Pad, PadMode, Reduce, ReduceKind, Reshape, Squeeze, Transpose, Unsqueeze},
+    op::{Concat, Flatten, Op, Pad, PadMode, Reduce, ReduceKind, Reshape, Squeeze, Transpose, Unsqueeze},
 };
 
 pub(super) fn write_pad(pad: &Pad) -> Written {
@@ -23,16 +24,20 @@ pub(super) fn write_pad(pad: &Pad) -> Written {
 }
 
 pub(super) fn read_pad(source: &mut Source) -> Result<Pad, Refusal> {
+    let older = source.opset < 11;
     let mode = match source.string("mode")?.as_deref() {
+        None | Some("constant") if older => PadMode::Constant(source.float("value", 0.0)?),
         None | Some("constant") => {
-            PadMode::Constant(source.constant_float(2, "constant_value")?.unwrap_or_default())
+            PadMode::Constant(source.constant_number(2, "constant_value")?.unwrap_or_default())
         }
         Some("reflect") => PadMode::Reflect,
         Some("edge") => PadMode::Edge,
         Some("wrap") if source.opset >= 19 => PadMode::Wrap,
         Some(mode) => return unsupported(format!("attribute `mode` is `{mode}`")),
     };
-    let Some(pads) = source.constant_ints(1, "pads")? else { return invalid("its input `pads` is missing") };
+    source.skip("value");
+    let pads = if older { source.ints("pads")? } else { source.constant_ints(1, "pads")? };
+    let Some(pads) = pads else { return invalid("its `pads` are missing") };
     match source.constant_ints(3, "axes")? {
         None => Ok(Pad { mode, pads }),
         Some(axes) => Ok(Pad { mode, pads: spread_pads(&pads, &axes, source.rank()?)? }),
@@ -66,12 +71,25 @@ pub(super) fn write_reshape(reshape: &Reshape) -> Written {
     Written::new().flag("allowzero", reshape.allow_zero).constant_ints("shape", &reshape.shape)
 }
 
+/// Extents that are known only when the network runs have to be the input's own, or alone.
 pub(super) fn read_reshape(source: &mut Source) -> Result<Reshape, Refusal> {
     let allow_zero = source.flag("allowzero", false)?;
-    match source.constant_ints(1, "shape")? {
-        Some(shape) => Ok(Reshape { shape, allow_zero }),
-        None => invalid("its input `shape` is missing"),
+    let Some(entries) = source.entries(1, "shape")? else { return invalid("its input `shape` is missing") };
+    let mut inferred = entries.contains(&Entry::Number(-1));
+    let mut shape = Vec::with_capacity(entries.len());
+    for (axis, entry) in entries.iter().enumerate() {
+        let own = |dim: &Dim| source.shape.and_then(|shape| shape.get(axis)) == Some(dim);
+        shape.push(match entry {
+            Entry::Number(size) => *size,
+            Entry::Extent(dim) if own(dim) && !allow_zero => 0,
+            Entry::Extent(_) if !inferred => {
+                inferred = true;
+                -1
+            }
+            Entry::Extent(dim) => return Err(open_extent("shape", dim)),
+        });
     }
+    Ok(Reshape { shape, allow_zero })
 }
 
 pub(super) fn read_transpose(source: &mut Source) -> Result<Transpose, Refusal> {
@@ -92,7 +110,7 @@ pub(super) fn write_squeeze(squeeze: &Squeeze) -> Written {
 }
 
 pub(super) fn read_squeeze(source: &mut Source) -> Result<Squeeze, Refusal> {
-    Ok(Squeeze { axes: source.axes(13)? })
+    Ok(Squeeze { axes: source.axes(13)?.unwrap_or_default() })
 }
 
 pub(super) fn write_unsqueeze(unsqueeze: &Unsqueeze) -> Written {
@@ -100,9 +118,9 @@ pub(super) fn write_unsqueeze(unsqueeze: &Unsqueeze) -> Written {
 }
 
 pub(super) fn read_unsqueeze(source: &mut Source) -> Result<Unsqueeze, Refusal> {
-    match source.constant_ints(1, "axes")? {
+    match source.axes(13)? {
         Some(axes) => Ok(Unsqueeze { axes }),
-        None => invalid("its input `axes` is missing"),
+        None => invalid("its `axes` are missing"),
     }
 }
 
@@ -110,10 +128,12 @@ pub(super) fn write_reduce(reduce: &Reduce) -> Written {
     write_axes(Written::new().flag("keepdims", reduce.keepdims), &reduce.axes)
 }
 
-pub(super) fn read_reduce(source: &mut Source, kind: ReduceKind) -> Result<Reduce, Refusal> {
-    source.refuse_flag("noop_with_empty_axes")?;
-    let axes = source.axes(if kind == ReduceKind::Mean { 18 } else { 13 })?;
-    Ok(Reduce { kind, axes, keepdims: source.flag("keepdims", true)? })
+/// Axes are an attribute until opset 17 (of `ReduceSum` 12), an input since; none, or an empty list, mean all of them, or
+/// with `noop_with_empty_axes` that nothing is reduced.
+pub(in crate::onnx) fn read_reduce(source: &mut Source, kind: ReduceKind) -> Result<Op, Refusal> {
+    let axes = source.axes(if kind == ReduceKind::Sum { 13 } else { 18 })?.unwrap_or_default();
+    let (noop, keepdims) = (source.flag("noop_with_empty_axes", false)?, source.flag("keepdims", true)?);
+    Ok(if noop && axes.is_empty() { Op::Identity } else { Op::Reduce(Reduce { kind, axes, keepdims }) })
 }
 
 /// `Constant`'s value under any of the attributes that hold numbers.

@@ -1,11 +1,15 @@
 use crate::{
-    Shape, Tensor, TensorData,
+    Dim, Shape,
     onnx::{
         error::{Refusal, invalid, unsupported},
         proto::{AttributeProto, TensorProto},
+        read::{Elements, Entry, Known},
     },
 };
 use std::collections::HashMap;
+
+/// Room for four entries per axis. Many nodes may share one constant, and each keeps a copy.
+const MAX_ELEMENTS: usize = 4 * crate::onnx::tensor::MAX_RANK;
 
 /// A node of a file while its operator is being read: what is asked for is taken out, and what is left at the end has
 /// not been understood.
@@ -16,7 +20,7 @@ pub(in crate::onnx) struct Source<'a> {
     /// Names of all inputs, empty where one is left out.
     pub(in crate::onnx) inputs: &'a [String],
     /// Constants by name, for inputs that are attributes here.
-    pub(in crate::onnx) constants: &'a HashMap<String, Tensor>,
+    pub(in crate::onnx) constants: &'a HashMap<String, Known>,
     /// Shape of the first input, if there is one.
     pub(in crate::onnx) shape: Option<&'a Shape>,
 }
@@ -39,19 +43,19 @@ impl Source<'_> {
         value.map(Some)
     }
 
-    pub(super) fn int(&mut self, name: &str) -> Result<Option<i64>, Refusal> {
+    pub(in crate::onnx) fn int(&mut self, name: &str) -> Result<Option<i64>, Refusal> {
         self.typed(name, "integer", |attribute| attribute.i)
     }
 
-    pub(super) fn float(&mut self, name: &str, default: f32) -> Result<f32, Refusal> {
+    pub(in crate::onnx) fn float(&mut self, name: &str, default: f32) -> Result<f32, Refusal> {
         Ok(self.typed(name, "number", |attribute| attribute.f)?.unwrap_or(default))
     }
 
-    pub(super) fn string(&mut self, name: &str) -> Result<Option<String>, Refusal> {
+    pub(in crate::onnx) fn string(&mut self, name: &str) -> Result<Option<String>, Refusal> {
         self.typed(name, "text", |attribute| String::from_utf8(attribute.s?).ok())
     }
 
-    pub(super) fn ints(&mut self, name: &str) -> Result<Option<Vec<i64>>, Refusal> {
+    pub(in crate::onnx) fn ints(&mut self, name: &str) -> Result<Option<Vec<i64>>, Refusal> {
         self.typed(name, "list of integers", |attribute| Some(attribute.ints))
     }
 
@@ -59,11 +63,11 @@ impl Source<'_> {
         self.typed(name, "list of numbers", |attribute| Some(attribute.floats))
     }
 
-    pub(super) fn tensor(&mut self, name: &str) -> Result<Option<TensorProto>, Refusal> {
+    pub(in crate::onnx) fn tensor(&mut self, name: &str) -> Result<Option<TensorProto>, Refusal> {
         Ok(self.typed(name, "tensor", |attribute| attribute.t)?.map(|tensor| *tensor))
     }
 
-    pub(super) fn flag(&mut self, name: &str, default: bool) -> Result<bool, Refusal> {
+    pub(in crate::onnx) fn flag(&mut self, name: &str, default: bool) -> Result<bool, Refusal> {
         match self.int(name)? {
             None => Ok(default),
             Some(value @ 0..=1) => Ok(value == 1),
@@ -72,7 +76,7 @@ impl Source<'_> {
     }
 
     /// A count or an extent: not negative.
-    pub(super) fn extent(&mut self, name: &str) -> Result<Option<usize>, Refusal> {
+    pub(in crate::onnx) fn extent(&mut self, name: &str) -> Result<Option<usize>, Refusal> {
         self.int(name)?.map(|value| extent(name, value)).transpose()
     }
 
@@ -91,19 +95,22 @@ impl Source<'_> {
     }
 
     /// Takes an attribute that changes nothing in what is computed here.
-    pub(super) fn skip(&mut self, name: &str) {
+    pub(in crate::onnx) fn skip(&mut self, name: &str) {
         self.take(name);
     }
 
     /// The rank of the first input.
-    pub(super) fn rank(&self) -> Result<usize, Refusal> {
+    pub(in crate::onnx) fn rank(&self) -> Result<usize, Refusal> {
         self.shape.map(Shape::rank).ok_or_else(|| Refusal::Invalid("it has no input".into()))
     }
 
     /// The constant behind input `index`; `None` where the input is left out.
-    fn constant(&self, index: usize, what: &str) -> Result<Option<&Tensor>, Refusal> {
+    pub(in crate::onnx) fn constant(&self, index: usize, what: &str) -> Result<Option<&Known>, Refusal> {
         match self.inputs.get(index).filter(|name| !name.is_empty()) {
             None => Ok(None),
+            Some(name) if self.constants.get(name).is_some_and(|known| known.len() > MAX_ELEMENTS) => {
+                unsupported(format!("its input `{what}` has more than {MAX_ELEMENTS} elements"))
+            }
             Some(name) => self.constants.get(name).map(Some).ok_or_else(|| {
                 Refusal::Unsupported(format!(
                     "its input `{what}` is `{name}`, which is known only when the network runs; it has to be a constant"
@@ -112,40 +119,55 @@ impl Source<'_> {
         }
     }
 
-    pub(super) fn constant_ints(&self, index: usize, what: &str) -> Result<Option<Vec<i64>>, Refusal> {
-        match self.constant(index, what)?.map(Tensor::data) {
+    /// Integers, some of which may be extents that are not known yet.
+    pub(in crate::onnx) fn entries(&self, index: usize, what: &str) -> Result<Option<Vec<Entry>>, Refusal> {
+        match self.constant(index, what)?.map(|known| &known.elements) {
             None => Ok(None),
-            Some(TensorData::I64(values)) => Ok(Some(values.to_vec())),
-            Some(TensorData::F32(_)) => invalid(format!("its input `{what}` does not hold integers")),
+            Some(Elements::Integers(entries)) => Ok(Some(entries.clone())),
+            Some(Elements::Floats(_)) => invalid(format!("its input `{what}` does not hold integers")),
         }
+    }
+
+    pub(in crate::onnx) fn constant_ints(
+        &self,
+        index: usize,
+        what: &str,
+    ) -> Result<Option<Vec<i64>>, Refusal> {
+        let Some(entries) = self.entries(index, what)? else { return Ok(None) };
+        let number = |entry| match entry {
+            Entry::Number(number) => Ok(number),
+            Entry::Extent(dim) => Err(open_extent(what, &dim)),
+        };
+        entries.into_iter().map(number).collect::<Result<_, _>>().map(Some)
     }
 
     pub(super) fn constant_floats(&self, index: usize, what: &str) -> Result<Option<Vec<f32>>, Refusal> {
-        match self.constant(index, what)?.map(Tensor::data) {
+        match self.constant(index, what)?.map(|known| &known.elements) {
             None => Ok(None),
-            Some(TensorData::F32(values)) => Ok(Some(values.to_vec())),
-            Some(TensorData::I64(_)) => invalid(format!("its input `{what}` holds integers")),
+            Some(Elements::Floats(values)) => Ok(Some(values.clone())),
+            Some(Elements::Integers(_)) => invalid(format!("its input `{what}` holds integers")),
         }
     }
 
-    pub(super) fn constant_float(&self, index: usize, what: &str) -> Result<Option<f32>, Refusal> {
-        match self.constant_floats(index, what)?.as_deref() {
-            None => Ok(None),
-            Some([value]) => Ok(Some(*value)),
-            Some(values) => invalid(format!("its input `{what}` has {} elements, not one", values.len())),
-        }
-    }
-
-    /// Axes, an attribute up to opset `before` and an input since; empty where they are left out.
-    pub(super) fn axes(&mut self, attribute_before: i64) -> Result<Vec<i64>, Refusal> {
-        let axes =
-            if self.opset < attribute_before { self.ints("axes")? } else { self.constant_ints(1, "axes")? };
-        match axes {
-            Some(axes) if axes.is_empty() => {
-                unsupported("its list of axes is empty; leave it out to mean all")
+    /// One number, real or integer.
+    pub(super) fn constant_number(&self, index: usize, what: &str) -> Result<Option<f32>, Refusal> {
+        let integers = matches!(self.constant(index, what)?, Some(known) if known.is_integer());
+        let values = match integers {
+            true => {
+                self.constant_ints(index, what)?.map(|ints| ints.into_iter().map(|int| int as f32).collect())
             }
-            axes => Ok(axes.unwrap_or_default()),
-        }
+            false => self.constant_floats(index, what)?,
+        };
+        single(values.as_deref(), what)
+    }
+
+    pub(super) fn constant_int(&self, index: usize, what: &str) -> Result<Option<i64>, Refusal> {
+        single(self.constant_ints(index, what)?.as_deref(), what)
+    }
+
+    /// Axes, an attribute before opset `input_since` and an input from it on; `None` where they are left out.
+    pub(in crate::onnx) fn axes(&mut self, input_since: i64) -> Result<Option<Vec<i64>>, Refusal> {
+        if self.opset < input_since { self.ints("axes") } else { self.constant_ints(1, "axes") }
     }
 
     /// Refuses what has not been asked for.
@@ -160,4 +182,20 @@ impl Source<'_> {
 fn extent(name: &str, value: i64) -> Result<usize, Refusal> {
     usize::try_from(value)
         .map_err(|_| Refusal::Unsupported(format!("attribute `{name}` holds {value}, negative")))
+}
+
+fn single<T: Copy>(values: Option<&[T]>, what: &str) -> Result<Option<T>, Refusal> {
+    match values {
+        // An empty tensor stands for an input that is left out.
+        None | Some([]) => Ok(None),
+        Some([value]) => Ok(Some(*value)),
+        Some(values) => invalid(format!("its input `{what}` has {} elements, not one", values.len())),
+    }
+}
+
+/// The refusal of a constant that depends on an extent which only a run knows.
+pub(in crate::onnx) fn open_extent(what: &str, dim: &Dim) -> Refusal {
+    Refusal::Unsupported(format!(
+        "its input `{what}` depends on the extent `{dim}`, which is known only when the network runs; save the model with this extent fixed"
+    ))
 }

@@ -14,7 +14,10 @@ fn write_window(window: &Window) -> Written {
 }
 
 /// A window; `kernel_shape` is what a weight says where the attribute is left out.
-fn read_window(source: &mut Source, kernel_shape: Option<Vec<usize>>) -> Result<Window, Refusal> {
+pub(in crate::onnx) fn read_window(
+    source: &mut Source,
+    kernel_shape: Option<Vec<usize>>,
+) -> Result<Window, Refusal> {
     let Some(kernel_shape) = source.extents("kernel_shape")?.or(kernel_shape) else {
         return invalid("attribute `kernel_shape` is missing");
     };
@@ -92,20 +95,63 @@ pub(super) fn read_conv_transpose(
     source: &mut Source,
     weight: Option<Vec<usize>>,
 ) -> Result<ConvTranspose, Refusal> {
-    if source.ints("output_shape")?.is_some() {
-        return unsupported("attribute `output_shape`; write `pads` and `output_padding` instead");
-    }
-    if source.attributes.iter().any(|attribute| attribute.s.as_ref().is_some_and(|s| s.starts_with(b"SAME")))
-    {
-        return unsupported("attribute `auto_pad` SAME; write `pads` instead");
-    }
-    let window = read_window(source, weight)?;
+    let output_shape = source.extents("output_shape")?;
+    let auto_pad = source.string("auto_pad")?.unwrap_or("NOTSET".into());
+    let mut window = read_window(source, weight)?;
     let axes = window.axes();
-    Ok(ConvTranspose {
-        window,
-        group: source.extent("group")?.unwrap_or(1),
-        output_padding: source.extents("output_padding")?.unwrap_or(vec![0; axes]),
-    })
+    let mut output_padding = source.extents("output_padding")?.unwrap_or(vec![0; axes]);
+    if output_padding.len() != axes {
+        return invalid(format!("`output_padding` needs {axes} entries, as `kernel_shape` has"));
+    }
+    if output_shape.is_some() || auto_pad.starts_with("SAME") {
+        let upper = auto_pad == "SAME_UPPER";
+        fit_transposed(source, &mut window, &mut output_padding, output_shape.as_deref(), upper)?;
+    }
+    Ok(ConvTranspose { window, group: source.extent("group")?.unwrap_or(1), output_padding })
+}
+
+/// Pads a transposed convolution so that it puts out `output_shape`, or as many strides as the input has elements. Of an odd
+/// number the larger half comes first, unless `upper`; what windows do not reach is padding behind the output.
+fn fit_transposed(
+    source: &Source,
+    window: &mut Window,
+    output_padding: &mut [usize],
+    output_shape: Option<&[usize]>,
+    upper: bool,
+) -> Result<(), Refusal> {
+    let axes = window.axes();
+    for axis in 0..axes {
+        let size = source.shape.and_then(|shape| shape.get(axis + 2)).and_then(Dim::fixed);
+        let Some(size) = size else {
+            return unsupported(
+                "`output_shape` and `auto_pad` SAME need a known input size; write `pads` instead",
+            );
+        };
+        let reached =
+            reached(window, axis, size).and_then(|reached| reached.checked_add(output_padding[axis]));
+        let wanted = match output_shape {
+            // The shape may be given with batch and channels.
+            Some(shape) => {
+                shape.len().checked_sub(axes).and_then(|skipped| shape.get(skipped + axis)).copied()
+            }
+            None => size.checked_mul(window.strides[axis]),
+        };
+        let (Some(reached), Some(wanted)) = (reached, wanted) else {
+            return invalid(format!("`output_shape` {output_shape:?} does not fit {axes} spatial axes"));
+        };
+        output_padding[axis] = output_padding[axis].saturating_add(wanted.saturating_sub(reached));
+        let total = reached.saturating_sub(wanted);
+        let begin = if upper { total / 2 } else { total - total / 2 };
+        window.pads[axis] = begin;
+        window.pads[axis + axes] = total - begin;
+    }
+    Ok(())
+}
+
+/// `s(H − 1) + d(k − 1) + 1`
+fn reached(window: &Window, axis: usize, size: usize) -> Option<usize> {
+    let reach = window.dilations[axis].checked_mul(window.kernel_shape[axis].checked_sub(1)?)?;
+    window.strides[axis].checked_mul(size.checked_sub(1)?)?.checked_add(reach)?.checked_add(1)
 }
 
 pub(super) fn write_max_pool(pool: &MaxPool) -> Written {

@@ -9,7 +9,7 @@ mod layers;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use svertka_image::Preprocess;
+use svertka_image::Preparation;
 use svertka_tasks::{Recipe, Task};
 use svertka_train::Settings;
 use svertka_zoo::find;
@@ -31,8 +31,8 @@ pub(crate) struct Configuration {
     pub(crate) out: String,
     /// `auto`, or `grey`, `rgb`, `rgba` or a number of bands.
     pub(crate) channels: String,
-    /// Transforms of every picture.
-    pub(crate) preprocess: Preprocess,
+    /// Transforms of every picture; for a network made elsewhere, arithmetic on its numbers behind them.
+    pub(crate) preprocess: Preparation,
     /// Probability of dropout.
     pub(crate) dropout: f64,
     /// Share of the target that is spread over all classes.
@@ -66,7 +66,7 @@ impl Configuration {
             data: DIGITS.into(),
             out: String::new(),
             channels: AUTO.into(),
-            preprocess: Preprocess::default(),
+            preprocess: Preparation::default(),
             dropout: shortest(dropout),
             label_smoothing: shortest(label_smoothing),
             validation,
@@ -102,7 +102,7 @@ impl Configuration {
     /// Closes what was left open.
     pub(crate) fn resolve(&mut self, task: &Task) {
         self.channels = task.input.channels.to_string();
-        self.preprocess = task.input.preprocess.clone();
+        self.preprocess.pictures = task.input.preprocess.clone();
     }
 
     /// The defaults below these layers, the strongest last.

@@ -4,6 +4,7 @@ mod bench;
 mod data_check;
 mod data_show;
 mod eval;
+mod file_facts;
 mod model_compare;
 mod model_draw;
 mod model_list;
@@ -41,7 +42,7 @@ pub(crate) static GROUPS: &[(&str, &str)] = &[
 pub(crate) static VERBS: &[Verb] = &[
     verb::<train::Train>(
         &["train"],
-        "[DATA] [--model MODEL] [--out DIR] [--config FILE] [--resume RUN] [--threads N] [--json] [key=value ...]",
+        "[DATA] [--model MODEL] [--preprocess LIST] [--out DIR] [--config FILE] [--resume RUN] [--threads N] [--json] [key=value ...]",
     ),
     verb::<eval::Eval>(&["eval"], "MODEL [DATA] [--part PART] [--json]"),
     verb::<predict::Predict>(&["predict"], "MODEL FILE... [--top N] [--json]"),

@@ -11,13 +11,16 @@ use svertka_graph::{Graph, LayerSummary, Parameters, Sizes, Summary, with_loss};
 use svertka_report::{Column, table, thousands};
 
 use super::Run;
+use super::file_facts::FileFacts;
 use crate::cli::console::{print, print_json};
 use crate::cli::environment::{check_parameters, machine};
 use crate::cli::failure::Failure;
 use crate::cli::model::{Model, Side};
 
-/// Tells what a network costs, layer by layer
+/// Tells what a network is and costs, layer by layer
 ///
+/// Of a file it tells who made it, its opset, and what would be trainable; of one that cannot be read, every node that cannot be
+/// honoured.
 /// For each layer: the shape of its output, learnt numbers, multiply-adds of convolutions and matrix products, and the bytes
 /// of its output. `--train` compiles a training step on top of it and tells its peak scratch memory and the lower bound of
 /// it, the largest sum of bytes that are alive at once.
@@ -48,6 +51,8 @@ struct Shown<'a> {
     batch: usize,
     parameters: u64,
     statistics: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<FileFacts>,
     multiply_adds: Option<u64>,
     bytes: Option<u64>,
     layers: Vec<Layer<'a>>,
@@ -87,7 +92,9 @@ struct Training {
 
 impl Run for ModelShow {
     fn run(self) -> Result<(), Failure> {
+        let file = FileFacts::of(&self.model)?;
         let model = Model::open(&self.model)?;
+        let file = file.map(|file| file.with_roles(&model)).transpose()?;
         let graph = model.graph(self.size)?;
         let told = self.batch.map(|batch| batch as usize);
         let usual = || Model::fixed_batch(&graph).unwrap_or(if self.train { 16 } else { 1 });
@@ -105,9 +112,10 @@ impl Run for ModelShow {
         };
         let summary = graph.summary_at(&sizes)?;
         if self.json {
-            print_json(&shown(model.name(), batch, &summary, cost))
+            print_json(&Shown { file, ..shown(model.name(), batch, &summary, cost) })
         } else {
-            print(&text(&summary, cost))
+            let head = file.map_or_else(String::new, |file| file.text());
+            print(&(head + &text(&summary, cost)))
         }
     }
 }
@@ -129,6 +137,7 @@ fn shown(model: String, batch: usize, summary: &Summary, cost: Option<Cost>) -> 
         batch,
         parameters: summary.parameters,
         statistics: summary.statistics,
+        file: None,
         multiply_adds: summary.multiply_adds,
         bytes: summary.bytes,
         layers: summary.layers.iter().map(Layer::new).collect(),

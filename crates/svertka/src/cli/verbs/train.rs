@@ -5,6 +5,7 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 use svertka_data::{DataSet, Part, Split};
+use svertka_image::Preparation;
 use svertka_report::write_curves;
 use svertka_tasks::{Evaluation, Model, Recipe, evaluate};
 use svertka_train::{
@@ -28,6 +29,9 @@ use crate::cli::run_folder::{self, LOG_FILE};
 /// channels, size and classes of the data. Where the data set has no validation part, a tenth of the training part is set
 /// aside, by class. The test part, if there is one, is measured once, at the end.
 ///
+/// An .onnx file that was made elsewhere, by PyTorch or Keras say, gets a new last layer for the classes of the data. What it
+/// wants done to pictures has to be told with `--preprocess`; without it, the error shows what most such networks want.
+///
 /// The run folder holds config.toml, metrics.jsonl, curves.svg, model.onnx and checkpoint.safetensors. Ctrl-C writes a
 /// checkpoint and ends with status 1; `--resume RUN` goes on with the very bits that the run would have had.
 #[derive(Args)]
@@ -39,6 +43,9 @@ pub(super) struct Train {
     /// Network of the zoo; a run folder or .onnx file is trained further
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
+    /// What is done to pictures, as a list; what a file that was made elsewhere does not say
+    #[arg(long, value_name = "LIST")]
+    preprocess: Option<String>,
     /// Run folder, new or empty; without it, a new one in runs/
     #[arg(long, value_name = "DIR")]
     out: Option<String>,
@@ -46,7 +53,7 @@ pub(super) struct Train {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Run folder of a run to go on with, as it was configured
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["model", "out", "config"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["model", "preprocess", "out", "config"])]
     resume: Option<PathBuf>,
     /// Threads to compute with; 0: one per core. Changes no result
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -129,6 +136,10 @@ impl Train {
             }
             let path = data.to_str().ok_or_else(|| Failure::usage("the path of DATA is not valid UTF-8"))?;
             overrides.push(Override::new("data", path));
+        }
+        if let Some(list) = &self.preprocess {
+            let read = list.parse::<Preparation>().map_err(|error| Failure::usage(error.to_string()))?;
+            overrides.push(Override::new("preprocess", Vec::from(read)));
         }
         let named = [("model", &self.model), ("out", &self.out)];
         overrides.extend(named.iter().filter_map(|(key, value)| Some(Override::new(key, value.as_deref()?))));

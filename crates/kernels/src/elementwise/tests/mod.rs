@@ -1,3 +1,5 @@
+mod functions;
+
 use super::*;
 use crate::Machine;
 use crate::problem::ProblemError;
@@ -173,7 +175,7 @@ fn shapes_that_do_not_fit_are_refused() {
     assert_eq!(error, ProblemError::Broadcast { axis_from_end: 0, left: 3, right: 4 });
     assert_eq!(error.to_string(), "sizes 3 and 4 of axis -1 cannot be broadcast");
     assert_eq!(Reduce::sum(&[2], &[1]), Err(ProblemError::Axes));
-    assert_eq!(Binary::new(BinaryOp::Add, &[1; 7], &[]), Err(ProblemError::Rank(7)));
+    assert_eq!(Binary::new(BinaryOp::Add, &[1; 9], &[]), Err(ProblemError::Rank(9)));
     let machine = Machine::single();
     let empty = Binary::new(BinaryOp::Add, &[0, 3], &[3]).unwrap();
     empty.apply_into(&machine, 0, &[], &[1.0; 3], &mut []);
