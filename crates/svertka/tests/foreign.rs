@@ -94,3 +94,25 @@ fn a_run_from_a_foreign_file_is_configured_by_what_it_wrote() {
     let model = |run: &str| fs::read(place.path(&format!("{run}/model.onnx"))).unwrap();
     assert!(model("first") == model("second"), "the same bits");
 }
+
+#[test]
+fn show_tells_what_a_file_is_and_what_of_it_cannot_be_honoured() {
+    let place = place();
+    let said = place.run("model show pytorch.onnx");
+    assert_eq!(said.status, Some(0), "{said:?}");
+    for words in ["opset 17", "by pytorch", "weights in 5 tensors; ", "statistics in 2 tensors"] {
+        assert!(said.stdout.contains(words), "{words} is not in {said:?}");
+    }
+    // Operators of the same length that nobody has.
+    let mut bytes = fs::read(place.path("pytorch.onnx")).unwrap();
+    for (known, unknown) in [(b"\x22\x04Relu", b"\x22\x04Relv"), (b"\x22\x04Gemm", b"\x22\x04Gems")] {
+        let at = bytes.windows(known.len()).position(|part| part == known).unwrap();
+        bytes[at..at + known.len()].copy_from_slice(unknown);
+    }
+    fs::write(place.path("strange.onnx"), bytes).unwrap();
+    let error = place.refused("model show strange.onnx", 1);
+    for words in ["2 nodes cannot be honoured", "(Relv, opset 17)", "(Gems, opset 17)"] {
+        assert!(error.contains(words), "{words} is not in {error}");
+    }
+    assert!(!error.contains("Conv,"), "{error}");
+}

@@ -1,0 +1,1 @@
+Bsoftmaxcrossentropyloss_29J3¡?

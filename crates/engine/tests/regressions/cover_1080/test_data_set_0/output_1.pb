@@ -1,0 +1,1 @@
+	Bgreaterorequal_15J

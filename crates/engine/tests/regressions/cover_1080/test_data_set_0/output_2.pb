@@ -1,0 +1,1 @@
+Bglobalaveragepool_22J]5¯>

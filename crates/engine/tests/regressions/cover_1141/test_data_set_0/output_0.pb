@@ -1,0 +1,1 @@
+Blayernormalization_13J±	À\k@0ëÿ>Eð?¾øÀýƒ@

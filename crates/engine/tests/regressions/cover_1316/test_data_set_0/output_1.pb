@@ -1,0 +1,1 @@
+Badd_24JP3‘JA¨E2A®0/AšbHAŠI1Anã,An%HAŠu0AUIAzU8AÇ.;A£æ5Aï«9A¤GA¿›7A•=Ac1AC/JAzXFA!1/A

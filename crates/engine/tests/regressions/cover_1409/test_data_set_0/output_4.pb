@@ -1,0 +1,1 @@
+Bhardsigmoid_27JªX7?ªX7?

@@ -1,0 +1,1 @@
+	Blessorequal_2J

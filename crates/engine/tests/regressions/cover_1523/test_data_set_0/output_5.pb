@@ -1,0 +1,1 @@
+Breduceprod_26Jì_z?

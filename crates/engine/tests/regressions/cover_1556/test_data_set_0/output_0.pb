@@ -1,0 +1,1 @@
+Breducelogsumexp_11JVàþ?

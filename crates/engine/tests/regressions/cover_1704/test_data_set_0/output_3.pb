@@ -1,0 +1,1 @@
+Breducelogsum_14JUk±?

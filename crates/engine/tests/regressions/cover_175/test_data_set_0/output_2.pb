@@ -1,0 +1,1 @@
+Breducemax_13J>s@

@@ -1,0 +1,2 @@
+B
+squeeze_32J>s@

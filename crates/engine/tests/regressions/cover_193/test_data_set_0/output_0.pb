@@ -1,0 +1,1 @@
+Breducemax_3J§Yù?

@@ -1,0 +1,1 @@
+Breducemax_4JŜ9>

@@ -1,0 +1,1 @@
+Breducemin_9JŜ9>

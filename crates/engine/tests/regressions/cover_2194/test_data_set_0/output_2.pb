@@ -1,0 +1,1 @@
+Bmul_35J<ÅpS¿ÅpS¿ÅpS¿ÅpS¿ÅpS¿ÅpS¿ÅpS¿ÅpS¿ÅpS¿ÅpS¿ÅpS¿ÅpS¿ÄpS¿ÄpS¿ÄpS¿

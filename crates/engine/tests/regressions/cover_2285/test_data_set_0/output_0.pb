@@ -1,0 +1,1 @@
+Breducelogsumexp_6Jö²-?

@@ -1,0 +1,1 @@
+Breducelogsumexp_23J¹Ì_@=üG@¤%c@C@Ø–R@à$@

@@ -1,0 +1,1 @@
+Bbatchnormalization_18J(BpÀ§ÒÀ³¶¿Á	ÀBpÀ0GF¿öÉ‘À$"›@öÉ‘À¯_À

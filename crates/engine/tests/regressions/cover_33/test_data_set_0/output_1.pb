@@ -1,0 +1,1 @@
+Bgloballppool_18J™–„?t¤š?

@@ -1,0 +1,1 @@
+Bconvtranspose_22J+s?Fs5æa»‰æ

@@ -1,0 +1,1 @@
+Bbatchnormalization_35JÄº@yØÉ@l5ä@œıÏ@

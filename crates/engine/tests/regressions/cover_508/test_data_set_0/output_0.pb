@@ -1,0 +1,1 @@
+Bsoftmaxcrossentropyloss_10J*8s@

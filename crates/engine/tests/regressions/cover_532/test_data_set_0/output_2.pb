@@ -1,0 +1,1 @@
+Bunsqueeze_30Jfœt¿

@@ -1,0 +1,1 @@
+Breducemin_16Jw–¿

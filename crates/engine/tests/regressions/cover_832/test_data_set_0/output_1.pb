@@ -1,0 +1,1 @@
+Bnegativeloglikelihoodloss_26J0y‚¿

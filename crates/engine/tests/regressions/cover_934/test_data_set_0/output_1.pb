@@ -1,0 +1,1 @@
+Blogsoftmax_7J!‘=À!‘=ÀƒDV¿B"»¿B"»¿

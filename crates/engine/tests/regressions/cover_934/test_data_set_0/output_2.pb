@@ -1,0 +1,1 @@
+Bglobalaveragepool_13JX$@ù§Ð?

@@ -1,0 +1,1 @@
+Breducelogsumexp_27JNøÂ?
