@@ -96,7 +96,7 @@ def draw(generator, name, shape):
 NETWORKS = {
     "resnet18": (lambda folder, _: export("resnet18", folder, None), 16, 224, 1e-4, IMAGENET, imagenet),
     "mobilenet_v2": (lambda folder, o: export("mobilenet_v2", folder, "batch", o.mobilenet_v2), 32, 224, 1e-4, IMAGENET, imagenet),
-    "vgg16": (lambda _, options: options.vgg16, 4, 240, 1e-4, CAFFE, caffe),
+    "vgg16": (lambda _, options: options.vgg16, 4, 240, 1e-7, CAFFE, caffe),
     "light_resnet50": (lambda folder, _: light_resnet50(folder), 16, 224, 1e-4, CAFFE, caffe),
 }
 

@@ -107,7 +107,8 @@ fn check_set(
     outputs: &BTreeMap<String, Tensor>,
     tolerance: Tolerance,
 ) -> Result<(), Failure> {
-    let (graph, parameters) = read_with(bytes, &ReadOptions { inputs: inputs.clone() })?;
+    let (graph, parameters) =
+        read_with(bytes, &ReadOptions { inputs: inputs.clone(), ..ReadOptions::default() })?;
     let arrays: BTreeMap<String, Array> = graph
         .inputs()
         .iter()

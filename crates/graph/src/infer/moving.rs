@@ -77,8 +77,8 @@ pub(super) fn depth_space(op: DepthSpace, to_space: bool, input: &Shape) -> Resu
     require(input.rank() == 4, || format!("needs [N, C, H, W], got {input}"))?;
     let square = op.block.checked_mul(op.block).filter(|&square| square > 0);
     let square = square.ok_or_else(|| format!("blocks of {} pixels make no picture", op.block))?;
-    let channels = if to_space { part(&input[1], square)? } else { multiple(&input[1], square)? };
-    let side = |dim: &Dim| if to_space { multiple(dim, op.block) } else { part(dim, op.block) };
+    let channels = if to_space { part(&input[1], square) } else { multiple(&input[1], square) }?;
+    let side = |dim| if to_space { multiple(dim, op.block) } else { part(dim, op.block) };
     Ok(Shape::new([input[0].clone(), channels, side(&input[2])?, side(&input[3])?]))
 }
 

@@ -27,13 +27,14 @@ fn pad_axis(mode: PadMode, pads: [i64; 2], input: &Dim) -> Result<Dim, String> {
     require(largest <= limit as i64 || largest <= 0 || limit == usize::MAX, || {
         format!("reflection by {largest} needs more than {largest} elements, the axis has {input}")
     })?;
-    let total = pads[0].checked_add(pads[1]);
+    let total =
+        pads[0].checked_add(pads[1]).ok_or_else(|| format!("pads {pads:?} do not fit into memory"))?;
     let size = |size: usize| {
         let empty_source = size == 0 && largest > 0 && !matches!(mode, PadMode::Constant(_));
-        let padded = i64::try_from(size).ok()?.checked_add(total?)?;
+        let padded = i64::try_from(size).ok()?.checked_add(total)?;
         usize::try_from(padded).ok().filter(|_| !empty_source)
     };
-    let formula = |name: &str| format!("({name}{:+})", total.unwrap_or(i64::MAX));
+    let formula = |name: &str| format!("({name}{total:+})");
     input.map(size, formula).ok_or_else(|| format!("pads {pads:?} do not fit an axis of {input}"))
 }
 
@@ -255,6 +256,7 @@ fn resize_axis(target: &ResizeTarget, axis: usize, spatial: &[Dim]) -> Result<Di
         }
         ResizeTarget::Scales(scales) => {
             let scale = scales[axis];
+            require(scale.is_finite() && scale > 0.0, || format!("scale {scale} makes no picture"))?;
             let size = |input: usize| {
                 let scaled = (input as f64 * f64::from(scale)).floor();
                 (scaled >= 1.0 && scaled < 2f64.powi(48)).then_some(scaled as usize)

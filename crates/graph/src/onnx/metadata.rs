@@ -29,9 +29,11 @@ pub(super) fn write(graph: &Graph) -> Result<Vec<StringStringEntryProto>, Refusa
         (FROZEN_NODES, lines(frozen.map(|node| node.name.clone()))),
         (ORDER, order(graph)),
     ];
+    // Constants of a file that says nothing may be made parameters, or be computed with.
+    let constants = graph.nodes().iter().any(|node| matches!(node.op, Op::Constant(_)));
+    let told = |(key, text): &(&str, String)| !text.is_empty() || constants && *key == ROLES;
     let own = graph.metadata.iter().cloned();
-    let notes =
-        notes.into_iter().filter(|(_, text)| !text.is_empty()).map(|(key, text)| (key.to_owned(), text));
+    let notes = notes.into_iter().filter(told).map(|(key, text)| (key.to_owned(), text));
     Ok(own.chain(notes).map(|(key, value)| StringStringEntryProto { key, value }).collect())
 }
 
@@ -89,7 +91,8 @@ fn steps(graph: &Graph) -> Vec<Step> {
 /// What a file notes about its graph.
 #[derive(Default)]
 pub(super) struct Notes {
-    roles: HashMap<String, (Role, bool)>,
+    /// `None` where the file does not speak of roles.
+    roles: Option<HashMap<String, (Role, bool)>>,
     initialisers: HashMap<String, Initialiser>,
     pub(super) frozen_nodes: HashSet<String>,
     pub(super) order: Option<Vec<(String, usize)>>,
@@ -98,12 +101,13 @@ pub(super) struct Notes {
 impl Notes {
     /// Whether the file does not say what its parameters are for.
     pub(super) fn is_silent(&self) -> bool {
-        self.roles.is_empty()
+        self.roles.is_none()
     }
 
     /// The parameter `name` as it is noted; what is not noted is as in `derived`.
     pub(super) fn parameter(&self, name: &str, derived: &Parameter) -> Parameter {
-        let (role, frozen) = self.roles.get(name).copied().unwrap_or((derived.role, derived.frozen));
+        let noted = self.roles.as_ref().and_then(|roles| roles.get(name));
+        let (role, frozen) = noted.copied().unwrap_or((derived.role, derived.frozen));
         let initialiser = self.initialisers.get(name).copied().unwrap_or(derived.initialiser);
         Parameter { role, initialiser, frozen }
     }
@@ -117,7 +121,8 @@ pub(super) fn read(entries: Vec<StringStringEntryProto>) -> Result<(Notes, Vec<(
             return invalid(format!("the metadata key `{key}` is given twice"));
         }
         match key.as_str() {
-            ROLES => notes.roles = table(&key, &value, role)?,
+            ROLES if value.is_empty() => notes.roles = Some(HashMap::new()),
+            ROLES => notes.roles = Some(table(&key, &value, role)?),
             INITIALISERS => notes.initialisers = table(&key, &value, initialiser)?,
             FROZEN_NODES => notes.frozen_nodes = value.split('\n').map(ToOwned::to_owned).collect(),
             ORDER => notes.order = Some(table(&key, &value, |text| text.parse().ok())?),

@@ -18,7 +18,12 @@
 //! | `svertka.frozen_nodes` | the name of a `BatchNormalization` that keeps its statistics in training |
 //! | `svertka.order` | how many nodes stand before it; the name of an input or a parameter. Only where parameters do not stand right before their first use |
 //!
-//! Lines about things that a file has no more are ignored. Every other key is [`Graph::metadata`].
+//! Lines about things that a file has no more are ignored. Every other key is [`Graph::metadata`]. A file with
+//! `svertka.roles`, which is empty where a graph has constants and no parameters, holds no tails: nothing is computed in it
+//! but what attributes ask for.
+//!
+//! Elements that lie in other files (external data) are read by [`load`], from files in the model's folder and below: no
+//! absolute paths, no `..`, no links that lead outside. Tensors may share a region of a file as a whole, not overlap in part.
 //!
 //! A file without these keys gets its roles from its structure: float initialisers at weights, scales and biases of `Conv`,
 //! `ConvTranspose`, `Gemm`, `MatMul` and `BatchNormalization` are weights; mean and variance of the latter are statistics; all
@@ -26,6 +31,7 @@
 
 mod describe;
 mod error;
+mod external;
 mod metadata;
 mod operators;
 mod order;
@@ -38,9 +44,13 @@ mod write;
 pub use describe::{Description, describe};
 pub use error::OnnxError;
 
-use crate::{Graph, Parameters, Tensor, files};
+use crate::{Graph, Parameters, Tensor, files, hash::fnv1a};
 use error::{Refusal, invalid, unsupported};
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// The opset that is written, with the one exception above.
 pub const OPSET: i64 = 19;
@@ -62,7 +72,12 @@ pub fn write(graph: &Graph, parameters: &Parameters) -> Result<Vec<u8>, OnnxErro
 /// The graph and the values in the bytes of a file. What [`write()`] wrote comes back equal, values bit for bit.
 ///
 /// Whatever the file claims, memory stays within a small multiple of its size and a hundred megabytes: the number of parts
-/// (nodes, attributes, tensors, listed names) is limited to 131,072, of axes to 16, of names to 1024 bytes.
+/// (nodes, attributes, tensors, listed names) is limited to 131,072, of the graph's nodes to 65,536, of axes to 16, of names to
+/// 1024 bytes, of a tensor's elements to 2⁴⁸, of those that tails of shapes compute to 2²¹ in all, of truth values in
+/// initialisers to 2²⁰ in all. The exception are weights that a file makes by `ConstantOfShape`, as ONNX's test networks do: up
+/// to 2²⁸ elements in all.
+///
+/// Elements that lie in other files are refused: [`load`] reads them.
 ///
 /// # Errors
 /// [`OnnxError::Decode`] if the bytes are no model, [`OnnxError::Invalid`] if the model breaks ONNX's rules,
@@ -77,6 +92,9 @@ pub struct ReadOptions {
     /// Values of inputs that an operator needs before anything runs, such as the target of a `Reshape` or the weight of a
     /// `Conv`: the graph has no such input then. Values of other inputs are not looked at.
     pub inputs: BTreeMap<String, Tensor>,
+    /// Where the model lies, if it may read its elements from files there and below; [`load`] says so. Without it, elements in
+    /// other files are refused.
+    pub folder: Option<PathBuf>,
 }
 
 /// [`read()`], told more than the file says.
@@ -116,15 +134,17 @@ pub fn save(path: impl AsRef<Path>, graph: &Graph, parameters: &Parameters) -> R
         .map_err(|error| in_file(path, error))
 }
 
-/// Reads a file.
+/// Reads a file, and the elements of its tensors that lie in other files of its folder (see [`ReadOptions::folder`]).
 ///
 /// # Errors
 /// [`OnnxError::File`], naming the file, for whatever [`read()`] or the file system refuses.
 pub fn load(path: impl AsRef<Path>) -> Result<(Graph, Parameters), OnnxError> {
     let path = path.as_ref();
+    let folder = path.parent().map(|folder| if folder == "" { ".".into() } else { folder.to_owned() });
+    let options = ReadOptions { folder, ..ReadOptions::default() };
     fs::read(path)
         .map_err(OnnxError::from)
-        .and_then(|bytes| read(&bytes))
+        .and_then(|bytes| read_with(&bytes, &options))
         .map_err(|error| in_file(path, error))
 }
 
@@ -142,6 +162,16 @@ fn check_name(name: &str) -> Result<(), Refusal> {
         }
         _ => Ok(()),
     }
+}
+
+/// A name made of others, which may be too long for one: cut, and told apart by its hash.
+fn shortened(name: &str) -> String {
+    const LONGEST: usize = 960;
+    if name.len() <= LONGEST {
+        return name.to_owned();
+    }
+    let start = &name[..name.floor_char_boundary(LONGEST - 20)];
+    format!("{start}…{:016x}", fnv1a(name))
 }
 
 #[cfg(test)]

@@ -6,11 +6,15 @@ use super::{
     proto::{
         DimensionProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, data_type,
     },
+    shortened,
 };
-use crate::{DataType, Dim, Tensor, TensorData, TensorType};
+use crate::{DataType, Dim, Shape, Tensor, TensorData, TensorType};
 
 /// More axes than any operator handles here; bounds what one node of a hostile file can make a graph remember.
 pub(super) const MAX_RANK: usize = 16;
+
+/// More elements than any memory holds; below, sizes in bytes and sums of sizes fit into 64 bits.
+const MAX_ELEMENTS: usize = 1 << 48;
 
 pub(super) fn write(name: &str, tensor: &Tensor) -> TensorProto {
     let (data_type, raw) = match tensor.data() {
@@ -106,7 +110,7 @@ pub(super) fn element_type(code: i32) -> Result<DataType, Refusal> {
     })
 }
 
-fn shape(proto: &TensorProto) -> Result<Vec<usize>, Refusal> {
+pub(super) fn shape(proto: &TensorProto) -> Result<Vec<usize>, Refusal> {
     check_rank(proto.dims.len())?;
     let sizes = proto.dims.iter().map(|&dim| usize::try_from(dim).ok()).collect::<Option<Vec<usize>>>();
     sizes.ok_or_else(|| Refusal::Invalid(format!("dims {:?} have a negative extent", proto.dims)))
@@ -185,7 +189,9 @@ pub(super) fn read_value(proto: &ValueInfoProto) -> Result<TensorType, Refusal> 
     let Some(shape) = &tensor.shape else { return unsupported("its number of axes is not given") };
     check_rank(shape.dim.len())?;
     let dims = shape.dim.iter().enumerate().map(|(axis, dim)| read_dim(&proto.name, axis, dim));
-    Ok(TensorType { dtype, shape: dims.collect::<Result<_, _>>()? })
+    let shape = dims.collect::<Result<_, _>>()?;
+    check_shape(&shape)?;
+    Ok(TensorType { dtype, shape })
 }
 
 fn read_dim(value: &str, axis: usize, dim: &DimensionProto) -> Result<Dim, Refusal> {
@@ -193,7 +199,7 @@ fn read_dim(value: &str, axis: usize, dim: &DimensionProto) -> Result<Dim, Refus
         (Some(size), _) => usize::try_from(size)
             .map(Dim::Fixed)
             .map_err(|_| Refusal::Invalid(format!("axis {axis} has the negative extent {size}"))),
-        (None, None | Some("")) => Ok(Dim::symbol(&format!("{value}:{axis}"))),
+        (None, None | Some("")) => Ok(Dim::symbol(&shortened(&format!("{value}:{axis}")))),
         (None, Some(name)) => check_name(name).map(|()| Dim::symbol(name)),
     }
 }
@@ -206,8 +212,18 @@ pub(super) fn check_rank(rank: usize) -> Result<(), Refusal> {
     }
 }
 
+/// Refuses more axes than are handled, and more elements than any memory holds.
+pub(super) fn check_shape(shape: &Shape) -> Result<(), Refusal> {
+    check_rank(shape.rank())?;
+    let known = shape.iter().filter_map(Dim::fixed).filter(|&size| size > 0);
+    match known.fold(1usize, usize::saturating_mul) {
+        0..MAX_ELEMENTS => Ok(()),
+        _ => unsupported(format!("a tensor of {shape}, which has more elements than fit into memory")),
+    }
+}
+
 /// ONNX's name of an element type.
-fn type_name(code: i32) -> String {
+pub(super) fn type_name(code: i32) -> String {
     const NAMES: [&str; 17] = [
         "undefined",
         "float",

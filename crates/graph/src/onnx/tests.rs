@@ -11,6 +11,8 @@ use super::{
 use crate::{DataType, Dim, Initialiser, Op, Role, Shape, Tensor, TensorType, op::*};
 use prost::Message;
 
+mod external;
+
 fn value(name: &str, dims: &[i64]) -> ValueInfoProto {
     let dim = dims.iter().map(|&size| DimensionProto { dim_value: Some(size), dim_param: None }).collect();
     let tensor_type = TensorTypeProto { elem_type: data_type::FLOAT, shape: Some(TensorShapeProto { dim }) };

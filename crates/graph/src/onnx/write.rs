@@ -6,7 +6,7 @@ use super::{
     metadata, operators,
     operators::Written,
     proto::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto},
-    tensor,
+    shortened, tensor,
 };
 use crate::{
     DataType, Dim, Graph, Node, Op, Origin, Parameters, ValueId, infer,
@@ -140,7 +140,7 @@ struct Names<'a> {
 
 impl Names<'_> {
     fn unique(&mut self, node: &str, input: &str) -> String {
-        let mut name = format!("{node}.{input}");
+        let mut name = shortened(&format!("{node}.{input}"));
         while self.graph.find(&name).is_some() || !self.taken.insert(name.clone()) {
             name.push('_');
         }

@@ -8,7 +8,7 @@ mod cases;
 use cases::{Case, Maker};
 use std::collections::HashSet;
 use svertka_graph::{
-    Builder, Op, Parameters, Tensor,
+    Builder, DataType, Op, Parameters, Tensor,
     builder::kernel,
     onnx::{self, OnnxError},
     op::*,
@@ -45,6 +45,51 @@ fn a_network_in_words_reads_back_equal_and_in_its_natural_order() {
     assert_eq!(onnx::read(&bytes).unwrap(), (graph, parameters));
     let text = String::from_utf8_lossy(&bytes);
     assert!(text.contains("svertka.roles") && !text.contains("svertka.order"));
+}
+
+/// What a foreign file's tails would compute, and would make a weight, stays what it is in a file of one's own.
+#[test]
+fn nodes_over_constants_read_back_equal() {
+    let mut maker = Maker::new();
+    let x = maker.input("x", &[2, 3]);
+    let whole = maker.node("whole", Op::Constant(Tensor::i64(&[3], vec![1, -2, 3]).unwrap()), &[]);
+    let turned = maker.node("turned", Op::Unary(Unary::Neg), &[whole]);
+    let factor = maker.node("factor", Op::Cast(DataType::F32), &[turned]);
+    let scaled = maker.node("scaled", Op::Binary(Binary::Mul), &[x, factor]);
+    let weight = maker.node("weight", Op::Constant(Tensor::f32(&[3, 1], vec![0.5; 3]).unwrap()), &[]);
+    let product = maker.node("product", Op::MatMul, &[scaled, weight]);
+    let y = maker.node("y", Op::Reshape(Reshape { shape: vec![2], allow_zero: false }), &[product]);
+    let silent = maker.finish("silent", &[y]);
+    let bytes = onnx::write(&silent.graph, &silent.parameters).unwrap();
+    assert_eq!(onnx::read(&bytes).unwrap().0, silent.graph);
+
+    let mut maker = Maker::new();
+    let x = maker.input("x", &[2, 3]);
+    let shift = maker.weight("shift", &[3]);
+    let moved = maker.node("moved", Op::Binary(Binary::Add), &[x, shift]);
+    let weight = maker.node("weight", Op::Constant(Tensor::f32(&[3, 1], vec![0.5; 3]).unwrap()), &[]);
+    let y = maker.node("y", Op::MatMul, &[moved, weight]);
+    let told = maker.finish("told", &[y]);
+    let bytes = onnx::write(&told.graph, &told.parameters).unwrap();
+    assert_eq!(onnx::read(&bytes).unwrap().0, told.graph);
+}
+
+#[test]
+fn names_made_of_the_longest_names_are_not_too_long() {
+    let long = |letter: &str| letter.repeat(1024);
+    let mut maker = Maker::new();
+    let x = maker.batch(&long("x"), &[3, 4]);
+    let slice = Slice { starts: vec![0, 1], ends: vec![2, 3], axes: vec![1, 2], steps: vec![1, 1] };
+    // Letters of several bytes, so that a name is not cut within one.
+    let sliced = maker.node(&"é".repeat(512), Op::Slice(slice), &[x]);
+    let y = maker.node(
+        &format!("{}y", "é".repeat(511)),
+        Op::Reshape(Reshape { shape: vec![-1, 4], allow_zero: true }),
+        &[sliced],
+    );
+    let case = maker.finish("long", &[y]);
+    let bytes = onnx::write(&case.graph, &case.parameters).unwrap();
+    assert_eq!(onnx::read(&bytes).unwrap().0, case.graph);
 }
 
 #[test]

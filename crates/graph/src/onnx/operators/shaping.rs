@@ -141,13 +141,13 @@ pub(in crate::onnx) fn read_constant(source: &mut Source) -> Result<Tensor, Refu
     if let Some(value) = source.tensor("value")? {
         return tensor::read(value);
     }
-    let (int, ints) = (source.int("value_int")?, source.ints("value_ints")?);
+    let (int, ints) = (source.int("value_int")?, source.all_ints("value_ints")?);
     let float = source.attributes.iter().any(|attribute| attribute.name == "value_float");
     let (shape, value) = match (int, ints) {
         (Some(value), _) => return scalar_or_list(Tensor::i64(&[], vec![value])),
         (None, Some(values)) => return scalar_or_list(Tensor::i64(&[values.len()], values)),
         (None, None) if float => (vec![], vec![source.float("value_float", 0.0)?]),
-        (None, None) => match source.floats("value_floats")? {
+        (None, None) => match source.all_floats("value_floats")? {
             Some(values) => (vec![values.len()], values),
             None => return unsupported("it holds no tensor, integers or floats"),
         },

@@ -56,10 +56,20 @@ impl Source<'_> {
     }
 
     pub(in crate::onnx) fn ints(&mut self, name: &str) -> Result<Option<Vec<i64>>, Refusal> {
+        self.all_ints(name).and_then(|list| short(name, list))
+    }
+
+    /// Integers of any number, which are data.
+    pub(super) fn all_ints(&mut self, name: &str) -> Result<Option<Vec<i64>>, Refusal> {
         self.typed(name, "list of integers", |attribute| Some(attribute.ints))
     }
 
     pub(super) fn floats(&mut self, name: &str) -> Result<Option<Vec<f32>>, Refusal> {
+        self.all_floats(name).and_then(|list| short(name, list))
+    }
+
+    /// Numbers of any number, which are data.
+    pub(super) fn all_floats(&mut self, name: &str) -> Result<Option<Vec<f32>>, Refusal> {
         self.typed(name, "list of numbers", |attribute| Some(attribute.floats))
     }
 
@@ -176,6 +186,16 @@ impl Source<'_> {
             Some(attribute) => unsupported(format!("its attribute `{}` is not handled", attribute.name)),
             None => Ok(()),
         }
+    }
+}
+
+/// Refuses lists that are longer than any operator's.
+fn short<T>(name: &str, list: Option<Vec<T>>) -> Result<Option<Vec<T>>, Refusal> {
+    match list {
+        Some(list) if list.len() > MAX_ELEMENTS => {
+            unsupported(format!("its attribute `{name}` has more than {MAX_ELEMENTS} elements"))
+        }
+        list => Ok(list),
     }
 }
 

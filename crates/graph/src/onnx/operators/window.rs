@@ -43,6 +43,9 @@ pub(in crate::onnx) fn read_window(
         "SAME_LOWER" => same_pads(source, &window, |total| total.div_ceil(2))?,
         _ => return invalid(format!("`auto_pad` is `{auto_pad}`, which ONNX does not know")),
     };
+    if window.pads.len() != 2 * axes {
+        return invalid(format!("`pads` need {} entries, two for each in `kernel_shape`", 2 * axes));
+    }
     Ok(window)
 }
 

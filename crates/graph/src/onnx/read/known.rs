@@ -2,13 +2,13 @@
 
 use crate::{
     DataType, Dim, Tensor, TensorData,
-    infer::normalize_axis,
+    infer::{normalize_axis, reduce_axes},
     onnx::{
         error::{Refusal, invalid, unsupported},
         operators::{self, Source},
         proto::data_type,
     },
-    op::Slice,
+    op::{Reduce, ReduceKind, Slice},
 };
 
 /// More elements than any tail of shapes has; bounds what a hostile file can ask for.
@@ -80,7 +80,7 @@ impl Known {
 
     fn numbers(&self) -> Result<Vec<i64>, Refusal> {
         let Elements::Integers(entries) = &self.elements else {
-            return unsupported("this is not computed of real numbers while reading");
+            return unsupported("it computes integers of real numbers, which is not done while reading");
         };
         let number = |entry: &Entry| match entry {
             Entry::Number(number) => Ok(*number),
@@ -109,6 +109,7 @@ impl Known {
 
 /// What is computed of known values. `shape` is that of the first input, for operators that ask for nothing else.
 pub(super) fn evaluate(op_type: &str, source: &mut Source, inputs: &[&Known]) -> Result<Known, Refusal> {
+    check_inputs(op_type, source)?;
     let value = match op_type {
         "Constant" => constant(source)?,
         "Shape" => shape_of(source)?,
@@ -117,13 +118,13 @@ pub(super) fn evaluate(op_type: &str, source: &mut Source, inputs: &[&Known]) ->
         "Range" => range(inputs)?,
         "Concat" => concat(source, inputs)?,
         "Gather" => gather(source, inputs)?,
-        "Slice" => slice(&operators::read_slice(source)?, inputs[0])?,
-        "Cast" => cast(operators::read_cast(source)?, inputs[0])?,
+        "Slice" => slice(&operators::read_slice(source)?, first(inputs)?)?,
+        "Cast" => cast(operators::read_cast(source)?, first(inputs)?)?,
         "Where" => choose(inputs)?,
-        "Identity" => inputs[0].clone(),
-        "Squeeze" | "Unsqueeze" | "Reshape" => reshaped(op_type, source, inputs[0])?,
-        "ReduceProd" | "ReduceSum" | "ReduceMax" | "ReduceMin" => reduce(op_type, source, inputs[0])?,
-        _ if inputs.len() == 1 => unary(op_type, inputs[0])?,
+        "Identity" => first(inputs)?.clone(),
+        "Squeeze" | "Unsqueeze" | "Reshape" => reshaped(op_type, source, first(inputs)?)?,
+        "ReduceProd" | "ReduceSum" | "ReduceMax" | "ReduceMin" => reduce(op_type, source, first(inputs)?)?,
+        _ if inputs.len() == 1 => unary(op_type, first(inputs)?)?,
         _ => binary(op_type, inputs)?,
     };
     source.finish()?;
@@ -135,6 +136,26 @@ fn constant(source: &mut Source) -> Result<Known, Refusal> {
     let truths = truths.into_iter().any(|tensor| tensor.data_type == Some(data_type::BOOL));
     let known = Known::of_tensor(&operators::read_constant(source)?);
     Ok(if truths { Known { dtype: DataType::Bool, ..known } } else { known })
+}
+
+/// Refuses inputs that are left out or too many.
+fn check_inputs(op_type: &str, source: &Source) -> Result<(), Refusal> {
+    let most = match op_type {
+        "Constant" => 0,
+        "Shape" | "Size" | "Cast" | "Identity" => 1,
+        _ => operators::attribute_inputs(op_type, source.opset).end,
+    };
+    if source.inputs.len() > most {
+        return invalid(format!("it takes at most {most} inputs, got {}", source.inputs.len()));
+    }
+    match source.inputs.first() {
+        Some(name) if name.is_empty() => invalid("its input 0 is left out"),
+        _ => Ok(()),
+    }
+}
+
+fn first<'a>(inputs: &[&'a Known]) -> Result<&'a Known, Refusal> {
+    inputs.first().copied().ok_or_else(|| Refusal::Invalid("it has no input".into()))
 }
 
 fn shape_of(source: &mut Source) -> Result<Known, Refusal> {
@@ -159,15 +180,13 @@ fn constant_of_shape(source: &mut Source) -> Result<Known, Refusal> {
     Ok(value.pick(shape, &vec![0; count]))
 }
 
-/// The value of a `ConstantOfShape` as a tensor of at most `limit` elements.
-pub(super) fn filled(source: &mut Source, limit: usize) -> Result<Tensor, Refusal> {
+/// The value of a `ConstantOfShape` as a tensor of at most `limit` elements; `None` if it holds integers.
+pub(super) fn filled(source: &mut Source, limit: usize) -> Result<Option<Tensor>, Refusal> {
     let (shape, value) = shape_and_value(source, limit)?;
     let count = shape.iter().product();
-    let tensor = match &value.elements {
-        Elements::Floats(values) => Tensor::f32(&shape, vec![values[0]; count]),
-        Elements::Integers(_) => Tensor::i64(&shape, vec![value.numbers()?[0]; count]),
-    };
-    tensor.ok_or_else(|| Refusal::Invalid("its shape does not fit into memory".into()))
+    let Elements::Floats(values) = &value.elements else { return Ok(None) };
+    let tensor = Tensor::f32(&shape, vec![values[0]; count]);
+    tensor.map(Some).ok_or_else(|| Refusal::Invalid("its shape does not fit into memory".into()))
 }
 
 fn shape_and_value(source: &mut Source, limit: usize) -> Result<(Vec<usize>, Known), Refusal> {
@@ -194,26 +213,44 @@ fn sizes(shape: &[i64], limit: usize) -> Result<Vec<usize>, Refusal> {
 }
 
 fn range(inputs: &[&Known]) -> Result<Known, Refusal> {
-    let [start, limit, delta] = inputs else { return invalid("it takes three inputs") };
-    let number = |known: &Known| match &known.elements {
-        Elements::Floats(values) => values.first().map(|&value| f64::from(value)),
-        Elements::Integers(_) => known.numbers().ok()?.first().map(|&value| value as f64),
-    };
-    let (Some(start_at), Some(limit), Some(step)) = (number(start), number(limit), number(delta)) else {
-        return unsupported("its inputs are known only when the network runs");
-    };
-    let count = ((limit - start_at) / step).ceil().max(0.0);
-    if step == 0.0 || count.is_nan() || count > MAX_ELEMENTS as f64 {
-        return invalid(format!("from {start_at} to {limit} by {step} is no list of at most {MAX_ELEMENTS}"));
+    let [start, limit, step] = inputs else { return invalid("it takes three inputs") };
+    if [start, limit, step].iter().any(|known| known.len() != 1 || known.dtype != start.dtype) {
+        return invalid("its inputs have to be single numbers of one type");
     }
-    let values = (0..count as usize).map(|place| start_at + step * place as f64);
-    Ok(match start.is_integer() {
-        true => Known::list(values.map(|value| Entry::Number(value as i64)).collect()),
-        false => {
-            let values: Vec<f32> = values.map(|value| value as f32).collect();
-            Known { dtype: DataType::F32, shape: vec![values.len()], elements: Elements::Floats(values) }
+    match (&start.elements, &limit.elements, &step.elements) {
+        (Elements::Floats(start), Elements::Floats(limit), Elements::Floats(step)) => {
+            real_range(start[0], limit[0], step[0])
         }
-    })
+        _ => integer_range(start.numbers()?[0], limit.numbers()?[0], step.numbers()?[0]),
+    }
+}
+
+fn real_range(start: f32, limit: f32, step: f32) -> Result<Known, Refusal> {
+    let (from, by) = (f64::from(start), f64::from(step));
+    let count = ((f64::from(limit) - from) / by).ceil();
+    if step == 0.0 || count.is_nan() || count > MAX_ELEMENTS as f64 {
+        return no_list(start, limit, step);
+    }
+    let values: Vec<f32> = (0..count as usize).map(|place| (from + by * place as f64) as f32).collect();
+    Ok(Known { dtype: DataType::F32, shape: vec![values.len()], elements: Elements::Floats(values) })
+}
+
+fn integer_range(start: i64, limit: i64, step: i64) -> Result<Known, Refusal> {
+    let (from, by) = (i128::from(start), i128::from(step));
+    let distance = if step > 0 { i128::from(limit) - from } else { from - i128::from(limit) };
+    // Rounded up.
+    let count = (distance.max(0) + by.abs() - 1).checked_div(by.abs());
+    match count.and_then(|count| usize::try_from(count).ok()).filter(|&count| count <= MAX_ELEMENTS) {
+        Some(count) => {
+            let entry = |place| Entry::Number((from + by * place as i128) as i64);
+            Ok(Known::list((0..count).map(entry).collect()))
+        }
+        None => no_list(start, limit, step),
+    }
+}
+
+fn no_list<T: std::fmt::Display>(start: T, limit: T, step: T) -> Result<Known, Refusal> {
+    invalid(format!("from {start} to {limit} by {step} is no list of at most {MAX_ELEMENTS} numbers"))
 }
 
 /// Along the only axis that lists have.
@@ -222,15 +259,20 @@ fn concat(source: &mut Source, inputs: &[&Known]) -> Result<Known, Refusal> {
     if inputs.iter().any(|known| known.shape.len() != 1) || !(-1..=0).contains(&axis) {
         return unsupported("constants of several axes are not joined");
     }
-    let elements = |known: &Known| (0..known.len()).map(|place| known.element(place)).collect::<Vec<_>>();
-    let all: Vec<Known> = inputs.iter().copied().flat_map(elements).collect();
-    join(&[all.len()], inputs.first().map_or(DataType::I64, |known| known.dtype), all)
+    let count = inputs.iter().fold(0usize, |count, known| count.saturating_add(known.len()));
+    if count > MAX_ELEMENTS {
+        return unsupported(format!("a constant of {count} elements"));
+    }
+    join(&[count], inputs.iter().map(|&known| Ok(known.clone())))
 }
 
 fn gather(source: &mut Source, inputs: &[&Known]) -> Result<Known, Refusal> {
     let [data, indices] = inputs else { return invalid("it takes two inputs") };
     let axis =
         normalize_axis(source.int("axis")?.unwrap_or(0), data.shape.len()).map_err(Refusal::Invalid)?;
+    if data.len() == 0 {
+        return unsupported("a constant without elements");
+    }
     let (outer, inner) = (data.shape[..axis].iter().product(), data.shape[axis + 1..].iter().product());
     let indices_of = |index: i64| normalize_axis(index, data.shape[axis]).map_err(Refusal::Invalid);
     let taken: Vec<usize> = indices.numbers()?.into_iter().map(indices_of).collect::<Result<_, _>>()?;
@@ -286,9 +328,9 @@ fn choose(inputs: &[&Known]) -> Result<Known, Refusal> {
     let conditions = condition.numbers()?;
     let chosen = (0..shape.iter().product()).map(|place| {
         let from = if conditions[place % conditions.len()] != 0 { a } else { b };
-        from.element(place % from.len())
+        Ok(from.element(place % from.len()))
     });
-    join(&shape, a.dtype, chosen.collect())
+    join(&shape, chosen)
 }
 
 /// The shape of lists and single numbers that are combined.
@@ -305,26 +347,31 @@ fn joined_shape(operands: &[&Known]) -> Result<Vec<usize>, Refusal> {
         .ok_or_else(|| Refusal::Unsupported("constants of these shapes are not combined".into()))
 }
 
-fn join(shape: &[usize], dtype: DataType, elements: Vec<Known>) -> Result<Known, Refusal> {
-    let mut joined = Known::integers(shape, Vec::new());
-    joined.dtype = dtype;
-    for element in elements {
-        match (&mut joined.elements, element.elements) {
-            (Elements::Integers(all), Elements::Integers(one)) => all.extend(one),
-            (Elements::Floats(all), Elements::Floats(one)) => all.extend(one),
-            (all @ Elements::Integers(_), one @ Elements::Floats(_)) => *all = one,
-            (Elements::Floats(_), Elements::Integers(_)) => {
-                return invalid("its inputs have different types");
-            }
+/// The elements of all parts, one behind the other.
+fn join(shape: &[usize], parts: impl Iterator<Item = Result<Known, Refusal>>) -> Result<Known, Refusal> {
+    let mut joined: Option<Known> = None;
+    for part in parts {
+        let part = part?;
+        let Some(joined) = &mut joined else {
+            joined = Some(Known { shape: shape.to_vec(), ..part });
+            continue;
+        };
+        if joined.dtype != part.dtype {
+            return invalid(format!("its inputs have different types, {} and {}", joined.dtype, part.dtype));
+        }
+        match (&mut joined.elements, part.elements) {
+            (Elements::Integers(all), Elements::Integers(more)) => all.extend(more),
+            (Elements::Floats(all), Elements::Floats(more)) => all.extend(more),
+            _ => return invalid("its inputs have different types"),
         }
     }
-    Ok(joined)
+    joined.ok_or_else(|| Refusal::Unsupported("a constant without elements".into()))
 }
 
 fn reshaped(op_type: &str, source: &mut Source, data: &Known) -> Result<Known, Refusal> {
     let op = operators::read(op_type, source, None)?;
     let ty = crate::TensorType { dtype: data.dtype, shape: crate::Shape::fixed(&data.shape) };
-    let found = crate::infer::infer(&op, &[&ty]).map_err(Refusal::Invalid)?;
+    let found = crate::infer::infer(&op, &[&ty]).map_err(super::reason)?;
     let shape =
         found[0].shape.sizes().ok_or_else(|| Refusal::Unsupported("its shape is not known".into()))?;
     Ok(Known { shape, ..data.clone() })
@@ -334,7 +381,8 @@ fn reshaped(op_type: &str, source: &mut Source, data: &Known) -> Result<Known, R
 fn reduce(op_type: &str, source: &mut Source, data: &Known) -> Result<Known, Refusal> {
     let keepdims = source.flag("keepdims", true)?;
     let axes = source.axes(if op_type == "ReduceSum" { 13 } else { 18 })?.unwrap_or_default();
-    if data.shape.len() > 1 && axes.len() != data.shape.len() && !axes.is_empty() {
+    let whole = Reduce { kind: ReduceKind::Sum, axes, keepdims };
+    if reduce_axes(&whole, data.shape.len()).map_err(Refusal::Invalid)?.len() != data.shape.len() {
         return unsupported("constants of several axes are reduced as a whole only");
     }
     let numbers = data.numbers()?;
@@ -381,16 +429,12 @@ fn unary(op_type: &str, data: &Known) -> Result<Known, Refusal> {
 
 fn binary(op_type: &str, inputs: &[&Known]) -> Result<Known, Refusal> {
     let [a, b] = inputs else { return invalid(format!("it takes two inputs, got {}", inputs.len())) };
-    let shape = joined_shape(inputs)?;
-    let pair = |place: usize| (a.element(place % a.len()), b.element(place % b.len()));
-    let elements: Vec<Known> = (0..shape.iter().product())
-        .map(|place| {
-            let (a, b) = pair(place);
-            combine(op_type, &a, &b)
-        })
-        .collect::<Result<_, _>>()?;
-    let dtype = elements.first().map_or(a.dtype, |element| element.dtype);
-    join(&shape, dtype, elements)
+    let shape = joined_shape(&[a, b])?;
+    let result = |place: usize| {
+        let (a, b) = (a.element(place % a.len()), b.element(place % b.len()));
+        combine(op_type, &a, &b)
+    };
+    join(&shape, (0..shape.iter().product()).map(result))
 }
 
 /// Of two single numbers.
@@ -458,5 +502,5 @@ fn integer(op_type: &str, a: i64, b: i64) -> Result<i64, Refusal> {
         "Or" => Some(i64::from(a != 0 || b != 0)),
         _ => return unsupported("this operator is not computed while reading"),
     };
-    value.ok_or_else(|| Refusal::Invalid(format!("{op_type} of {a} and {b} does not fit into 64 bits")))
+    value.ok_or_else(|| Refusal::Invalid(format!("{op_type} of {a} and {b} has no result in 64 bits")))
 }

@@ -10,14 +10,14 @@ pub(super) use known::{Elements, Entry, Known};
 use super::{
     NEWEST_OPSET, OLDEST_OPSET, OnnxError, ReadOptions,
     error::{Refusal, invalid, unsupported},
+    external,
     metadata::{self, Notes},
     operators::{self, Source},
     order::{Parts, Step},
     proto::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto, data_type},
-    tensor,
+    shortened, tensor,
     write::unique,
 };
-use crate::hash::fnv1a;
 use crate::{DataType, Graph, GraphError, Op, Parameter, Parameters, Shape, ValueId, infer};
 use std::collections::{HashMap, HashSet};
 use tails::Tails;
@@ -28,8 +28,9 @@ pub(super) fn graph(model: ModelProto, options: &ReadOptions) -> Result<(Graph, 
     let (notes, metadata) = metadata::read(model.metadata_props).map_err(at_model)?;
     let Some(mut proto) = model.graph else { return invalid("it has no graph").map_err(at_model) };
     prepare(&mut proto).map_err(at_model)?;
-    tails::give(&mut proto, opset, &options.inputs);
     check_names(&proto)?;
+    external::read(&mut proto, options.folder.as_deref())?;
+    tails::give(&mut proto, opset, &options.inputs);
     let mut reader = Reader::new(&mut proto, opset, notes)?;
     reader.build(*proto)?;
     reader.graph.metadata = metadata;
@@ -110,7 +111,13 @@ fn place(node: &NodeProto, opset: i64) -> String {
 }
 
 /// More elements than all tails of a network have together; bounds what a hostile file can ask for.
-const MAX_COMPUTED: usize = 1 << 22;
+const MAX_COMPUTED: usize = 1 << 21;
+
+/// More truth values than the initialisers of a network have together. They take more memory here than in a file.
+const MAX_TRUTHS: usize = 1 << 20;
+
+/// More nodes than a file has parts for; a node of a file can stand for several.
+const MAX_NODES: usize = 1 << 16;
 
 /// More elements than the weights of the largest network that a file makes by `ConstantOfShape`, as ONNX's test networks do.
 const MAX_MADE: usize = 1 << 28;
@@ -125,6 +132,8 @@ struct Reader {
     /// How many elements have been computed, and how many weights made.
     computed: usize,
     made: usize,
+    /// How many values of the graph have been checked.
+    checked: usize,
     derived: HashMap<String, Parameter>,
     /// All values' names, and those of nodes.
     names: HashSet<String>,
@@ -136,7 +145,7 @@ impl Reader {
     fn new(proto: &mut GraphProto, opset: i64, notes: Notes) -> Result<Self, OnnxError> {
         let mut names: HashSet<String> = values(proto).map(ToOwned::to_owned).collect();
         names.extend(proto.node.iter().map(|node| node.name.clone()));
-        let tails = Tails::of(proto, opset);
+        let tails = Tails::of(proto, opset, !notes.is_silent());
         let constants = constants(proto, &tails)?;
         let attribute_only = |name: &String| tails.read.contains(name) && !tails.operands.contains(name);
         // Truth values are no parameters: a node makes them where they are read.
@@ -146,7 +155,20 @@ impl Reader {
         });
         let derived = roles::derive(proto);
         let (graph, parameters) = (Graph::new(), Parameters::new());
-        Ok(Self { opset, notes, tails, constants, computed: 0, made: 0, derived, names, graph, parameters })
+        let (computed, made, checked) = (0, 0, 0);
+        Ok(Self {
+            opset,
+            notes,
+            tails,
+            constants,
+            computed,
+            made,
+            checked,
+            derived,
+            names,
+            graph,
+            parameters,
+        })
     }
 
     fn build(&mut self, mut proto: GraphProto) -> Result<(), OnnxError> {
@@ -165,11 +187,21 @@ impl Reader {
                         (false, true) => self.compute(node),
                         (false, false) => self.add_node(node),
                     });
-                    done.map_err(|refusal| refusal.at(place))?;
+                    done.and_then(|()| self.check_new()).map_err(|refusal| refusal.at(place))?;
                 }
             }
         }
         self.set_outputs(&proto.output)
+    }
+
+    /// Refuses new values of too many axes or elements, and too many nodes.
+    fn check_new(&mut self) -> Result<(), Refusal> {
+        if self.graph.nodes().len() > MAX_NODES {
+            return unsupported(format!("more than {MAX_NODES} nodes; no network has so many"));
+        }
+        let new = &self.graph.values()[self.checked..];
+        self.checked = self.graph.values().len();
+        new.iter().try_for_each(|value| tensor::check_shape(&value.ty.shape))
     }
 
     fn order(&self, proto: &GraphProto) -> Vec<Step> {
@@ -211,7 +243,8 @@ impl Reader {
         let (true, [name]) = (self.notes.is_silent() && is_onnx(&node.domain), &node.output[..]) else {
             return Ok(false);
         };
-        let (true, Some(parameter)) = (node.op_type.starts_with("Constant"), self.derived.get(name).cloned())
+        let (true, Some(parameter)) =
+            (!name.is_empty() && node.op_type.starts_with("Constant"), self.derived.get(name).cloned())
         else {
             return Ok(false);
         };
@@ -224,10 +257,14 @@ impl Reader {
         };
         let values = match node.op_type.as_str() {
             "Constant" => operators::read_constant(&mut source)?,
-            "ConstantOfShape" => known::filled(&mut source, MAX_MADE - self.made)?,
+            "ConstantOfShape" => match known::filled(&mut source, MAX_MADE.saturating_sub(self.made))? {
+                Some(values) => values,
+                None => return Ok(false),
+            },
             _ => return Ok(false),
         };
-        if values.as_f32().is_none() {
+        source.finish()?;
+        if values.as_f32().is_none() || !node.input.is_empty() && node.op_type == "Constant" {
             return Ok(false);
         }
         self.made += values.shape().iter().product::<usize>();
@@ -241,7 +278,8 @@ impl Reader {
         let output = node.output[0].clone();
         match self.evaluate(&node) {
             Ok(value) => {
-                self.computed += value.shape.iter().product::<usize>();
+                tensor::check_rank(value.shape.len())?;
+                self.computed += value.len();
                 if self.computed > MAX_COMPUTED {
                     return unsupported("constants of more elements than any network computes");
                 }
@@ -258,9 +296,10 @@ impl Reader {
 
     fn evaluate(&self, node: &NodeProto) -> Result<Known, Refusal> {
         let known = |name: &String| {
-            self.constants.get(name).ok_or_else(|| Refusal::Unsupported(format!("`{name}` is not known")))
+            let known = self.constants.get(name);
+            known.ok_or_else(|| Refusal::Unsupported(format!("`{name}` is not known")))
         };
-        let inputs = match node.op_type.as_str() {
+        let inputs: Vec<&Known> = match node.op_type.as_str() {
             "Shape" | "Size" => Vec::new(),
             _ => node.input.iter().filter(|name| !name.is_empty()).map(known).collect::<Result<_, _>>()?,
         };
@@ -293,7 +332,7 @@ impl Reader {
 
     /// A name that nothing in the file and in the graph has.
     fn free_name(&mut self, name: &str) -> String {
-        let mut name = if name.len() > 900 { format!("…{:016x}", fnv1a(name)) } else { name.to_owned() };
+        let mut name = shortened(name);
         while !self.names.insert(name.clone()) || self.graph.find(&name).is_some() {
             name.push('_');
         }
@@ -310,9 +349,8 @@ impl Reader {
         let op = self.operator(&mut node, &inputs)?;
         let outputs = self.outputs(&node, &op)?;
         let output_names: Vec<&str> = outputs.iter().map(String::as_str).collect();
-        let added =
-            self.graph.add_node_with_outputs(&node.name, op, &inputs, &output_names).map_err(refusal)?;
-        added.iter().try_for_each(|&id| tensor::check_rank(self.graph.shape(id).rank()))
+        let added = self.graph.add_node_with_outputs(&node.name, op, &inputs, &output_names);
+        added.map(drop).map_err(refusal)
     }
 
     fn inputs(&mut self, node: &NodeProto) -> Result<Vec<ValueId>, Refusal> {
@@ -422,16 +460,20 @@ impl Reader {
 
 /// The initialisers that may be attributes, or that tails of shapes start from.
 fn constants(proto: &GraphProto, tails: &Tails) -> Result<HashMap<String, Known>, OnnxError> {
-    let mut constants = HashMap::new();
+    let (mut constants, mut truths) = (HashMap::new(), 0);
     let known = |proto: &&TensorProto| {
-        let truths = proto.data_type == Some(data_type::BOOL) && tails::known_initialiser(proto).is_some();
-        truths || tails.attributes.contains(&proto.name)
+        proto.data_type == Some(data_type::BOOL) || tails.attributes.contains(&proto.name)
     };
     for proto in proto.initializer.iter().filter(known) {
         let place = |refusal: Refusal| refusal.at(format!("initialiser `{}`", proto.name));
         let mut known = Known::of_tensor(&tensor::read(proto.clone()).map_err(place)?);
         if proto.data_type == Some(data_type::BOOL) {
             known.dtype = DataType::Bool;
+            truths += known.len();
+            if truths > MAX_TRUTHS {
+                return unsupported(format!("with it there are more than {MAX_TRUTHS} truth values"))
+                    .map_err(place);
+            }
         }
         constants.insert(proto.name.clone(), known);
     }
@@ -440,8 +482,13 @@ fn constants(proto: &GraphProto, tails: &Tails) -> Result<HashMap<String, Known>
 
 fn refusal(error: GraphError) -> Refusal {
     match error {
-        GraphError::Node { reason, .. } if reason.starts_with(infer::EMPTY) => Refusal::Unsupported(reason),
-        GraphError::Node { reason, .. } | GraphError::Parameter { reason, .. } => Refusal::Invalid(reason),
+        GraphError::Node { reason: text, .. } => reason(text),
+        GraphError::Parameter { reason, .. } => Refusal::Invalid(reason),
         other => Refusal::Invalid(other.to_string()),
     }
+}
+
+/// Why an operator refuses its inputs.
+fn reason(text: String) -> Refusal {
+    if text.starts_with(infer::EMPTY) { Refusal::Unsupported(text) } else { Refusal::Invalid(text) }
 }

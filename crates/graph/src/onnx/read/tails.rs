@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A real constant of so many elements may be an attribute, such as scales or bounds.
 const MAX_REALS: usize = 64;
-/// An integer constant of so many elements may be part of a tail, such as a table of sizes.
+
+/// An integer constant of so many elements may be an attribute, or what a tail computes with.
 const MAX_INTEGERS: usize = 1 << 16;
 
 /// Operators that are computed while a file is read, where all their inputs are known.
@@ -77,29 +78,25 @@ pub(super) struct Tails {
 }
 
 impl Tails {
-    pub(super) fn of(graph: &GraphProto, opset: i64) -> Self {
-        let mut kinds: HashMap<&str, Kind> = HashMap::new();
-        for proto in &graph.initializer {
-            if let Some(integer) = known_initialiser(proto) {
-                kinds.insert(&proto.name, Kind { integer, computable: integer, of_shape: false });
-            }
+    /// Of a file that was written here, which has no tails, nothing is computed but what attributes and shapes ask for: what
+    /// it says is what it was made of.
+    pub(super) fn of(graph: &GraphProto, opset: i64, own: bool) -> Self {
+        let (known, mut kinds) = kinds(graph);
+        if own {
+            keep_needed(graph, opset, &mut kinds);
         }
         let [operands, attributes, read] = Default::default();
-        let mut tails = Self { computed: Vec::new(), operands, attributes, read };
-        for node in &graph.node {
-            let kind = kind(node, &kinds);
-            tails.computed.push(kind.is_some());
+        let computed = kinds.iter().map(Option::is_some).collect();
+        let mut tails = Self { computed, operands, attributes, read };
+        for (node, kind) in graph.node.iter().zip(&kinds) {
             tails.read.extend(node.input.iter().cloned());
             tails.attributes.extend(attributes_of(node, opset).cloned());
-            match (kind, node.output.first()) {
-                (Some(kind), Some(output)) => {
-                    kinds.insert(output, kind);
-                    tails.attributes.extend(node.input.iter().cloned());
-                }
-                _ => tails.operands.extend(super::operands(node, opset).iter().cloned()),
+            match kind {
+                Some(_) => tails.attributes.extend(node.input.iter().cloned()),
+                None => tails.operands.extend(super::operands(node, opset).iter().cloned()),
             }
         }
-        let known = |name: &String| kinds.contains_key(name.as_str());
+        let known = |name: &String| known.contains_key(name.as_str());
         tails.attributes.retain(known);
         let outputs = || graph.output.iter().map(|output| output.name.clone());
         tails.operands.extend(outputs());
@@ -108,12 +105,43 @@ impl Tails {
     }
 }
 
+/// What is known of values by name, and of each node's output.
+fn kinds(graph: &GraphProto) -> (HashMap<&str, Kind>, Vec<Option<Kind>>) {
+    let mut known: HashMap<&str, Kind> = HashMap::new();
+    for proto in &graph.initializer {
+        if let Some(integer) = known_initialiser(proto) {
+            known.insert(&proto.name, Kind { integer, computable: integer, of_shape: false });
+        }
+    }
+    let mut kinds = Vec::with_capacity(graph.node.len());
+    for node in &graph.node {
+        let kind = kind(node, &known);
+        known.extend(node.output.first().map(String::as_str).zip(kind));
+        kinds.push(kind);
+    }
+    (known, kinds)
+}
+
+/// Leaves what attributes read, directly or through others, and what reads shapes.
+fn keep_needed(graph: &GraphProto, opset: i64, kinds: &mut [Option<Kind>]) {
+    let mut needed: HashSet<&str> =
+        graph.node.iter().flat_map(|node| attributes_of(node, opset)).map(String::as_str).collect();
+    for (node, kind) in graph.node.iter().zip(kinds).rev() {
+        let asked = node.output.first().is_some_and(|output| needed.contains(output.as_str()));
+        let kept = |kind: &Kind| asked || kind.of_shape || only_computed(&node.op_type);
+        *kind = kind.filter(kept);
+        if kind.is_some() {
+            needed.extend(node.input.iter().map(String::as_str));
+        }
+    }
+}
+
 /// Whether an initialiser that may be an attribute holds integers.
-pub(super) fn known_initialiser(proto: &TensorProto) -> Option<bool> {
+fn known_initialiser(proto: &TensorProto) -> Option<bool> {
     let integer = is_integer(proto.data_type.unwrap_or_default());
     let elements = proto.dims.iter().fold(1, |product: i64, &dim| product.saturating_mul(dim));
-    let limit = if integer { MAX_INTEGERS } else { MAX_REALS };
-    usize::try_from(elements).is_ok_and(|count| count <= limit).then_some(integer)
+    let most = if integer { MAX_INTEGERS } else { MAX_REALS };
+    usize::try_from(elements).is_ok_and(|count| count <= most).then_some(integer)
 }
 
 fn is_integer(code: i32) -> bool {
@@ -123,8 +151,8 @@ fn is_integer(code: i32) -> bool {
 /// What a node's output is, if it is computed while reading.
 fn kind(node: &NodeProto, kinds: &HashMap<&str, Kind>) -> Option<Kind> {
     let op_type = node.op_type.as_str();
-    let one_output = matches!(&node.output[..], [name] if !name.is_empty());
-    if !super::is_onnx(&node.domain) || !one_output || !COMPUTED.contains(&op_type) {
+    let [output] = &node.output[..] else { return None };
+    if !super::is_onnx(&node.domain) || output.is_empty() || !COMPUTED.contains(&op_type) {
         return None;
     }
     match op_type {

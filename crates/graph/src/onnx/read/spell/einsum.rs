@@ -13,10 +13,13 @@ struct Equation {
     output: Vec<char>,
 }
 
+/// More letters than tensors of so many axes as are handled need.
+const LONGEST: usize = 256;
+
 fn parse(text: &str) -> Result<Equation, Refusal> {
     let text: String = text.chars().filter(|letter| !letter.is_whitespace()).collect();
-    if text.len() > 100 {
-        return unsupported("an equation of more than a hundred letters");
+    if text.len() > LONGEST {
+        return unsupported(format!("an equation of more than {LONGEST} letters"));
     }
     if text.contains('.') {
         return unsupported(format!("equation `{text}` has an ellipsis"));

@@ -4,11 +4,19 @@ use super::{Source, Spelling};
 use crate::{
     Op, ValueId,
     onnx::{
-        error::{Refusal, unsupported},
+        error::{Refusal, invalid, unsupported},
         operators,
     },
     op::{AveragePool, Binary, Reduce, ReduceKind, Squeeze, Unary},
 };
+
+/// The p of a norm, default 2.
+fn power(source: &mut Source) -> Result<f32, Refusal> {
+    match source.int("p")?.unwrap_or(2) {
+        p @ 1.. => Ok(p as f32),
+        p => invalid(format!("attribute `p` is {p}; the norm of at least 1 is wanted")),
+    }
+}
 
 /// |x|ᵖ
 fn powers(spelling: &mut Spelling, x: ValueId, p: f32) -> Result<ValueId, Refusal> {
@@ -32,14 +40,14 @@ fn root(spelling: &mut Spelling, sum: ValueId, p: f32) -> Result<(), Refusal> {
 /// The p-norm over windows: the mean that counts the padding, times the number of taps, is their sum.
 pub(super) fn lp_pool(spelling: &mut Spelling, source: &mut Source) -> Result<(), Refusal> {
     let x = spelling.input(0)?;
-    let p = source.int("p")?.unwrap_or(2) as f32;
+    let p = power(source)?;
     if source.flag("ceil_mode", false)? {
         return unsupported(
             "attribute `ceil_mode` is 1: a window that reaches beyond the padding has no norm here",
         );
     }
     let window = operators::read_window(source, None)?;
-    let taps: f32 = window.kernel_shape.iter().map(|&taps| taps as f32).product();
+    let taps: f32 = window.kernel_shape.iter().map(|&extent| extent as f32).product();
     let powers = powers(spelling, x, p)?;
     let pool = AveragePool { window, ceil_mode: false, count_include_pad: true };
     let mean = spelling.part("mean", Op::AveragePool(pool), &[powers])?;
@@ -50,7 +58,7 @@ pub(super) fn lp_pool(spelling: &mut Spelling, source: &mut Source) -> Result<()
 
 pub(super) fn global_lp_pool(spelling: &mut Spelling, source: &mut Source) -> Result<(), Refusal> {
     let x = spelling.input(0)?;
-    let p = source.int("p")?.unwrap_or(2) as f32;
+    let p = power(source)?;
     let powers = powers(spelling, x, p)?;
     let axes: Vec<i64> = (2..spelling.rank(x) as i64).collect();
     let sum = spelling.reduce("sum", ReduceKind::Sum, &axes, powers)?;

@@ -2,10 +2,10 @@
 
 use super::{Source, Spelling};
 use crate::{
-    DataType, Op, Tensor, ValueId,
+    DataType, Op, ValueId,
     infer::normalize_axis,
     onnx::error::{Refusal, invalid, unsupported},
-    op::{Binary, Dropout, Slice},
+    op::{Binary, Dropout, Expand, Slice},
 };
 
 /// The first inputs joined pairwise but for the last one: what is left is one operation on two values.
@@ -51,9 +51,9 @@ pub(super) fn split(spelling: &mut Spelling, source: &mut Source) -> Result<(), 
     let x = spelling.input(0)?;
     let axis =
         normalize_axis(source.int("axis")?.unwrap_or(0), spelling.rank(x)).map_err(Refusal::Invalid)?;
-    let parts = source.extent("num_outputs")?.unwrap_or(spelling.node.output.len());
-    if parts != spelling.node.output.len() {
-        return invalid(format!("`num_outputs` is {parts}, and there are {}", spelling.node.output.len()));
+    let parts = spelling.node.output.len();
+    if source.extent("num_outputs")?.is_some_and(|wanted| wanted != parts) {
+        return invalid(format!("attribute `num_outputs` does not fit its {parts} outputs"));
     }
     let sizes = if source.opset < 13 { source.ints("split")? } else { source.constant_ints(1, "split")? };
     let size = spelling.shape(x)[axis].fixed();
@@ -62,10 +62,10 @@ pub(super) fn split(spelling: &mut Spelling, source: &mut Source) -> Result<(), 
         (None, Some(size)) if parts > 0 => equal_parts(size, parts),
         _ => return unsupported("cutting an axis into equal parts needs its extent, which is not known"),
     };
-    if sizes.len() != spelling.node.output.len() || sizes.iter().any(|&size| size < 0) {
-        return invalid(format!("parts of {sizes:?} do not fit {} outputs", spelling.node.output.len()));
-    }
-    let total: i64 = sizes.iter().fold(0, |sum, &size| sum.saturating_add(size));
+    let total = sizes.iter().try_fold(0i64, |sum, &size| sum.checked_add(size));
+    let Some(total) = total.filter(|_| sizes.len() == parts && sizes.iter().all(|&size| size >= 0)) else {
+        return invalid(format!("parts of {sizes:?} do not fit {parts} outputs"));
+    };
     if size.is_some_and(|size| size as i64 != total) {
         return invalid(format!("parts of {sizes:?} do not fill an axis of {}", spelling.shape(x)[axis]));
     }
@@ -79,7 +79,7 @@ pub(super) fn split(spelling: &mut Spelling, source: &mut Source) -> Result<(), 
 
 fn equal_parts(size: usize, parts: usize) -> Vec<i64> {
     let each = size.div_ceil(parts);
-    (0..parts).map(|part| (size.saturating_sub(part * each)).min(each) as i64).collect()
+    (0..parts).map(|part| size.saturating_sub(part.saturating_mul(each)).min(each) as i64).collect()
 }
 
 pub(super) fn cast_like(spelling: &mut Spelling, source: &mut Source) -> Result<(), Refusal> {
@@ -101,9 +101,9 @@ pub(super) fn dropout_with_mask(spelling: &mut Spelling, source: &mut Source) ->
     let Some(sizes) = spelling.sizes(x) else {
         return unsupported("its mask is read, and has extents that are known only when the network runs");
     };
-    let ones = Tensor::i64(&sizes, vec![1; sizes.iter().product()]);
-    let ones = ones.ok_or_else(|| Refusal::Invalid("its mask does not fit into memory".into()))?;
-    let ones = spelling.part("ones", Op::Constant(ones), &[])?;
+    let one = spelling.integer("one", 1)?;
+    let shape = sizes.into_iter().map(|size| size as i64).collect();
+    let ones = spelling.part("ones", Op::Expand(Expand { shape }), &[one])?;
     spelling.output(1, Op::Cast(DataType::Bool), &[ones]).map(drop)
 }
 
